@@ -1,0 +1,59 @@
+//! The facts of a ledger, as they travel: registers and attended days.
+
+use serde::Serialize;
+
+use super::day::Day;
+use super::register::Register;
+use super::steps::Source;
+
+/// One fact of a user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Fact {
+    /// A cell's register.
+    Cell {
+        /// The day.
+        day: Day,
+        /// The source.
+        source: Source,
+        /// The register.
+        register: Register,
+    },
+    /// The person opened the app on this day.
+    Attended(Day),
+}
+
+impl Fact {
+    /// The day it is about.
+    pub const fn day(&self) -> Day {
+        match self {
+            Fact::Cell { day, .. } | Fact::Attended(day) => *day,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct CellJson {
+    day: Day,
+    source: Source,
+    epoch: u16,
+    recorded: Option<u32>,
+    manual: u32,
+}
+
+impl Serialize for Fact {
+    /// `{"day", "source", "epoch", "recorded", "manual"}` with `"recorded": null` for absent, or
+    /// `{"attended": day}`.
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Fact::Cell { day, source, register } => CellJson {
+                day: *day,
+                source: *source,
+                epoch: register.epoch,
+                recorded: register.counts.map(|c| c.recorded),
+                manual: register.counts.map_or(0, |c| c.manual),
+            }
+            .serialize(serializer),
+            Fact::Attended(day) => serializer.collect_map([("attended", day)]),
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! The server's half: a batch of facts from a client joins the server's ledger, and a receipt answers.
+//!
+//! Pure: the caller loads one user's ledger, calls [`ingest`], and writes what changed in one
+//! transaction. The user comes from the credentials, never from the batch.
+
+use serde::Serialize;
+
+use super::code::{Code, Refusal};
+use super::day::{Day, Now};
+use super::fact::Fact;
+use super::ledger::Ledger;
+use super::register::Register;
+use super::steps::Counts;
+use super::timeline::Change;
+
+/// How far a client's epoch may run ahead of the server's: at two epochs a deletion, more than 2,000
+/// deletions of one day while offline; beyond that it is a fault or an attack.
+pub const EPOCH_LEAD_MAX: u16 = 4_096;
+
+/// How a server takes a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IngestPolicy {
+    /// Today at UTC+14: the last day that has begun anywhere.
+    pub latest_day: Day,
+    /// Whether an operator runs a restored server in recovery mode, which accepts epochs that only the
+    /// server may give (and flags them), because the server gave them before it lost them.
+    pub recovery: bool,
+}
+
+/// A fact that was refused, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Refused {
+    /// The fact, exactly as it came.
+    pub fact: Fact,
+    /// The code.
+    pub code: Code,
+}
+
+/// The server's answer to a batch.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Receipt {
+    /// The facts that the server now knows, exactly as they came.
+    pub accepted: Vec<Fact>,
+    /// The facts that it refused.
+    pub refused: Vec<Refused>,
+    /// Facts that recovery mode accepted although their epoch was the server's to give.
+    pub flagged: Vec<Fact>,
+    /// The server's revision after the batch.
+    pub revision: u64,
+    /// What the client may not know yet: a superset is harmless.
+    pub facts: Vec<Fact>,
+}
+
+/// What a batch did on the server.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[must_use]
+pub struct Ingested {
+    /// The answer to the client.
+    pub receipt: Receipt,
+    /// Every day that differs, for totals kept behind rankings.
+    pub changes: Vec<Change>,
+}
+
+/// Joins a client's facts into the server's ledger: one verdict an item, duplicates joined, the revision
+/// raised once if anything changed. `since` is the revision that the client knows.
+pub fn ingest(server: &mut Ledger, batch: &[Fact], since: u64, policy: IngestPolicy, now: Now) -> Ingested {
+    let mut receipt = Receipt::default();
+    let before = server.dirty.clone();
+    for fact in batch {
+        match accept(server, fact, policy, now) {
+            Ok(flagged) => {
+                receipt.accepted.push(*fact);
+                if flagged {
+                    receipt.flagged.push(*fact);
+                }
+            }
+            Err(refusal) => receipt.refused.push(Refused { fact: *fact, code: refusal.code() }),
+        }
+    }
+    let changes = server.settle();
+    if server.dirty != before {
+        server.revision += 1;
+        server.dirty.revision = true;
+    }
+    receipt.revision = server.revision;
+    if since != server.revision {
+        receipt.facts = server.facts();
+    }
+    Ingested { receipt, changes }
+}
+
+fn accept(server: &mut Ledger, fact: &Fact, policy: IngestPolicy, now: Now) -> Result<bool, Refusal> {
+    if fact.day() > policy.latest_day {
+        return Err(Refusal::FutureDay);
+    }
+    if !fact.day().is_storable() {
+        return Err(Refusal::DayOutOfRange);
+    }
+    let mut flagged = false;
+    if let Fact::Cell { day, source, register } = fact {
+        register.counts.map_or(Ok(()), Counts::check_register)?;
+        server.has_room_for(source)?;
+        let allowed = epoch_allowed(*register, server.register(*day, source));
+        flagged = !allowed;
+        if flagged && !policy.recovery {
+            return Err(Refusal::EpochNotAllowed);
+        }
+    }
+    server.take(fact, now)?;
+    Ok(flagged)
+}
+
+/// A client may not pin, nor run further ahead than deletions can explain.
+fn epoch_allowed(client: Register, server: Register) -> bool {
+    let pins = client.is_pinned() && client.epoch > server.epoch;
+    !pins && client.epoch <= server.epoch.saturating_add(EPOCH_LEAD_MAX)
+}
+
+impl Ledger {
+    /// Applies a server's answer: verdicts first, then the server's facts. No memory of the request is
+    /// needed: a fact that changed since stays pending.
+    ///
+    /// # Errors
+    /// The refusal of the first of the server's facts that is outside the limits; the ledger in memory is
+    /// then half changed and must be loaded again, as [`crate::Store::transact`] does.
+    pub fn apply_receipt(&mut self, receipt: &Receipt, now: Now) -> Result<Vec<Change>, Refusal> {
+        receipt.accepted.iter().for_each(|fact| self.answer(fact, None));
+        receipt.refused.iter().for_each(|refused| self.answer(&refused.fact, Some(refused.code)));
+        for fact in &receipt.facts {
+            self.stage(super::ledger::Operation::Receive(fact), now)?;
+        }
+        if receipt.revision != self.revision {
+            self.revision = receipt.revision;
+            self.dirty.revision = true;
+        }
+        Ok(self.settle())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::level::{GapPolicy, Level, LevelRules};
+    use super::super::steps::Source;
+    use super::*;
+
+    fn ledger() -> Ledger {
+        Ledger::new(LevelRules::new(Level::Overweight, 10_000, 6_000, GapPolicy::Skip).unwrap())
+    }
+
+    fn cell(day: &str, epoch: u16, recorded: u32) -> Fact {
+        let register = Register { epoch, counts: Some(Counts::new(recorded, 0)) };
+        Fact::Cell { day: day.parse().unwrap(), source: Source::new("health").unwrap(), register }
+    }
+
+    #[test]
+    fn each_item_gets_its_verdict_and_the_rest_is_joined() {
+        let latest_day: Day = "2022-10-04".parse().unwrap();
+        let policy = IngestPolicy { latest_day, recovery: false };
+        let now = Now::on(latest_day);
+        let mut server = ledger();
+        let batch = [
+            cell("2022-10-03", 0, 8_000),
+            cell("2022-10-05", 0, 8_000),
+            cell("1999-12-31", 0, 8_000),
+            cell("2022-10-02", 0, 300_001),
+            cell("2022-10-01", 1, 8_000),
+            cell("2022-10-01", 4_098, 8_000),
+            cell("2022-10-01", 4_096, 8_000),
+            cell("2022-10-03", 0, 9_000),
+            Fact::Attended(latest_day),
+        ];
+        let done = ingest(&mut server, &batch, 0, policy, now);
+        let codes: Vec<Code> = done.receipt.refused.iter().map(|r| r.code).collect();
+        assert_eq!(
+            codes,
+            [
+                Code::FutureDay,
+                Code::DayOutOfRange,
+                Code::ImplausibleSteps,
+                Code::EpochNotAllowed,
+                Code::EpochNotAllowed
+            ]
+        );
+        assert_eq!((done.receipt.accepted.len(), done.receipt.revision, done.changes.len()), (4, 1, 2));
+        assert_eq!(server.pending_count(), 0);
+        let again = ingest(&mut server, &done.receipt.accepted, 1, policy, now);
+        assert_eq!((again.receipt.revision, again.changes.len(), again.receipt.facts.len()), (1, 0, 0));
+        let recovered = ingest(&mut server, &batch[4..5], 1, IngestPolicy { recovery: true, ..policy }, now);
+        assert_eq!(
+            (recovered.receipt.flagged.len(), recovered.receipt.refused.len()),
+            (0, 0),
+            "below the server's own"
+        );
+    }
+
+    #[test]
+    fn a_receipt_clears_only_what_is_still_the_same() {
+        let now = Now::on("2022-10-04".parse().unwrap());
+        let mut phone = ledger();
+        let read = |phone: &mut Ledger, steps| {
+            let source = Source::new("health").unwrap();
+            let reading = super::super::steps::Reading::new(now.today, source, steps);
+            phone.apply(super::super::ledger::Operation::Read(&reading), now).unwrap()
+        };
+        let _ = read(&mut phone, 500);
+        let in_flight = phone.pending();
+        let _ = read(&mut phone, 1_382);
+        let receipt = Receipt { accepted: in_flight, ..Receipt::default() };
+        phone.apply_receipt(&receipt, now).unwrap();
+        assert_eq!(phone.pending_count(), 1);
+        let receipt = Receipt { accepted: phone.pending(), ..Receipt::default() };
+        phone.apply_receipt(&receipt, now).unwrap();
+        assert_eq!(phone.pending_count(), 0);
+    }
+}

@@ -1,0 +1,777 @@
+//! One user's facts in memory: `apply(operation, now) -> changes`.
+//!
+//! Every cell of a source lies in one array by day, so that a lookup is an index and ten years of a
+//! source take 117 KB. What an operation touched is noted, so that a store writes those rows only.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde::Serialize;
+
+use super::cell::{Cell, From, LocalRead, Reread};
+use super::code::{Code, Refusal};
+use super::counter::{Baseline, Credit};
+use super::day::{Day, Now};
+use super::fact::Fact;
+use super::level::{Level, LevelRules};
+use super::register::Register;
+use super::remark::{Event, Kind, Remark};
+use super::stats::{self, StatRules, Statistics};
+use super::steps::{
+    BOOT_LEN_MAX, Correction, CounterReading, Counts, Deletion, RANKED_MAX, REASON_LEN_MAX, Reading,
+    SOURCES_MAX, STEPS_MAX, Source,
+};
+use super::streak::Runs;
+use super::timeline::{Change, DayState, DayTotals, Timeline};
+
+/// One thing that happens to a ledger.
+#[derive(Debug, Clone, Copy)]
+pub enum Operation<'a> {
+    /// A local reading.
+    Read(&'a Reading),
+    /// The platform reported a deletion.
+    Delete(&'a Deletion),
+    /// A privileged correction.
+    Correct(&'a Correction<'a>),
+    /// The end of a correction.
+    Unpin(Day, Source),
+    /// A reading of a counter since boot.
+    Count(&'a CounterReading<'a>),
+    /// The person opened the app.
+    Attend(Day),
+    /// A fact that the server sent.
+    Receive(&'a Fact),
+    /// A fact of another ledger, as from a peer.
+    Merge(&'a Fact),
+}
+
+/// What an operation did.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[must_use]
+pub struct Applied {
+    /// Every day that differs.
+    pub changes: Vec<Change>,
+    /// What a counter reading was worth; `None` for every other operation.
+    pub credit: Option<Credit>,
+}
+
+/// The index of a source within a ledger; never reused, and the same in its store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct SourceId(pub(crate) u16);
+
+/// A source of a ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SourceEntry {
+    pub(crate) name: Source,
+    /// Whether this device ever read it.
+    pub(crate) read_by_device: bool,
+    cells: Column,
+}
+
+/// The cells of one source by day, without a hole in memory.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Column {
+    first: i32,
+    cells: VecDeque<Option<Cell>>,
+}
+
+impl Column {
+    fn get(&self, day: Day) -> Option<&Cell> {
+        let index = usize::try_from(day.number() - self.first).ok()?;
+        self.cells.get(index)?.as_ref()
+    }
+
+    /// Sets a cell; says whether it is a new one.
+    fn set(&mut self, day: Day, cell: Cell) -> bool {
+        if self.cells.is_empty() {
+            self.first = day.number();
+        }
+        while day.number() < self.first {
+            self.cells.push_front(None);
+            self.first -= 1;
+        }
+        let index = usize::try_from(day.number() - self.first).unwrap_or(0);
+        if index >= self.cells.len() {
+            self.cells.resize(index + 1, None);
+        }
+        self.cells[index].replace(cell).is_none()
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (Day, &Cell)> {
+        (self.first..)
+            .zip(&self.cells)
+            .filter_map(|(n, cell)| Some((Day::from_number(n).ok()?, cell.as_ref()?)))
+    }
+}
+
+/// An attended day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Attendance {
+    pub(crate) pending_since_ms: Option<i64>,
+    pub(crate) parked: Option<Code>,
+}
+
+/// How many rows of each kind a ledger has, so that a store notices one that vanished.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct RowCounts {
+    pub(crate) cells: usize,
+    pub(crate) attended: usize,
+    pub(crate) sources: usize,
+    pub(crate) baselines: usize,
+    pub(crate) own_counts: usize,
+    pub(crate) remarks: usize,
+}
+
+/// The rows that differ from what the store holds.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Dirty {
+    pub(crate) revision: bool,
+    pub(crate) sources: Vec<SourceId>,
+    pub(crate) cells: Vec<(Day, SourceId)>,
+    pub(crate) attendance: Vec<Day>,
+    pub(crate) baselines: Vec<SourceId>,
+    pub(crate) own_counts: Vec<(SourceId, Day)>,
+    pub(crate) remarks: Vec<(Day, SourceId, Kind)>,
+}
+
+impl Dirty {
+    fn is_empty(&self) -> bool {
+        *self == Dirty::default()
+    }
+
+    fn sort(&mut self) {
+        fn unique<T: Ord>(rows: &mut Vec<T>) {
+            rows.sort_unstable();
+            rows.dedup();
+        }
+        unique(&mut self.sources);
+        unique(&mut self.cells);
+        unique(&mut self.attendance);
+        unique(&mut self.baselines);
+        unique(&mut self.own_counts);
+        unique(&mut self.remarks);
+    }
+}
+
+/// A cell with its place, as data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct CellView {
+    /// The day.
+    pub day: Day,
+    /// The source.
+    pub source: Source,
+    /// The correction counter.
+    pub epoch: u16,
+    /// Measured steps; `None` is absent.
+    pub recorded: Option<u32>,
+    /// Typed-in steps.
+    pub manual: u32,
+    /// Whether the value was read on this device.
+    pub read_here: bool,
+    /// Whether the day waits for a full reading.
+    pub reread: bool,
+    /// The offset that bounded the day, in minutes.
+    pub offset_minutes: Option<i16>,
+    /// Since when it waits to be known at the server, in Unix milliseconds.
+    pub pending_since_ms: Option<i64>,
+    /// Why the server refused it.
+    pub parked: Option<Code>,
+}
+
+/// One user's facts, and what follows from them.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Ledger {
+    pub(crate) sources: Vec<SourceEntry>,
+    pub(crate) attendance: BTreeMap<Day, Attendance>,
+    pub(crate) baselines: BTreeMap<SourceId, Baseline>,
+    pub(crate) own_counts: BTreeMap<(SourceId, Day), u32>,
+    pub(crate) remarks: BTreeMap<(Day, SourceId, Kind), Remark>,
+    pub(crate) revision: u64,
+    attended: Runs,
+    timeline: Timeline,
+    pending: usize,
+    known_cells: usize,
+    touched: Vec<Day>,
+    pub(crate) dirty: Dirty,
+}
+
+impl std::fmt::Debug for Ledger {
+    /// Names no steps: a ledger in a log is a person's health.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ledger").field("sources", &self.sources.len()).finish_non_exhaustive()
+    }
+}
+
+impl Ledger {
+    /// A ledger without a fact.
+    pub fn new(rules: LevelRules) -> Ledger {
+        Ledger {
+            sources: Vec::new(),
+            attendance: BTreeMap::new(),
+            baselines: BTreeMap::new(),
+            own_counts: BTreeMap::new(),
+            remarks: BTreeMap::new(),
+            revision: 0,
+            attended: Runs::default(),
+            timeline: Timeline::new(rules),
+            pending: 0,
+            known_cells: 0,
+            touched: Vec::new(),
+            dirty: Dirty::default(),
+        }
+    }
+
+    /// Applies one operation and reports what it changed.
+    ///
+    /// # Errors
+    /// A [`Refusal`], checked in the order `bad_value`, `bad_source`, `day_out_of_range`,
+    /// `implausible_steps`, `too_many_sources`; then nothing changed.
+    pub fn apply(&mut self, operation: Operation<'_>, now: Now) -> Result<Applied, Refusal> {
+        let credit = self.stage(operation, now)?;
+        Ok(Applied { changes: self.settle(), credit })
+    }
+
+    /// Applies an operation without working out the days; [`Ledger::settle`] must follow.
+    pub(crate) fn stage(&mut self, operation: Operation<'_>, now: Now) -> Result<Option<Credit>, Refusal> {
+        match operation {
+            Operation::Read(reading) => self.read(reading, now).map(|()| None),
+            Operation::Delete(deletion) => self.delete(deletion, now).map(|()| None),
+            Operation::Correct(correction) => self.correct(correction, now).map(|()| None),
+            Operation::Unpin(day, source) => self.unpin(day, source, now).map(|()| None),
+            Operation::Count(reading) => self.count(reading, now).map(Some),
+            Operation::Attend(day) => self.attend(day, now).map(|()| None),
+            Operation::Receive(fact) => self.receive(fact, From::Server, now).map(|()| None),
+            Operation::Merge(fact) => self.receive(fact, From::Peer, now).map(|()| None),
+        }
+    }
+
+    /// Works out the days that were touched since the last call.
+    pub(crate) fn settle(&mut self) -> Vec<Change> {
+        let mut days = std::mem::take(&mut self.touched);
+        days.sort_unstable();
+        days.dedup();
+        let totals: Vec<_> = days.into_iter().map(|day| (day, self.totals(day))).collect();
+        self.timeline.apply(&totals)
+    }
+
+    fn read(&mut self, reading: &Reading, now: Now) -> Result<(), Refusal> {
+        check_day(reading.day, now)?;
+        reading.counts.check_reading()?;
+        self.check_source(&reading.source)?;
+        let id = self.intern(reading.source);
+        self.mark_read(id);
+        let read = LocalRead {
+            said: reading.counts,
+            extent: reading.extent,
+            closed: reading.day < now.today,
+            offset: reading.offset,
+        };
+        let (event, pinned) = self.edit(reading.day, id, |cell| {
+            let event = cell.read(read, now.unix_ms);
+            (event, cell.register.is_pinned())
+        });
+        // While a day is open, lower readings come and go with every look; only what they say about a
+        // closed day or a pinned cell is worth a row.
+        if let Some(event) = event.filter(|_| read.closed || pinned) {
+            self.remark(reading.day, id, event, now.unix_ms);
+        }
+        Ok(())
+    }
+
+    fn delete(&mut self, deletion: &Deletion, now: Now) -> Result<(), Refusal> {
+        check_day(deletion.day, now)?;
+        deletion.left.map_or(Ok(()), Counts::check_register)?;
+        self.check_source(&deletion.source)?;
+        if self.source_id(&deletion.source).is_none() && deletion.left.is_none() {
+            return Ok(());
+        }
+        let id = self.intern(deletion.source);
+        if let Some(event) = self.edit(deletion.day, id, |cell| cell.delete(deletion.left, now.unix_ms))? {
+            self.remark(deletion.day, id, event, now.unix_ms);
+        }
+        Ok(())
+    }
+
+    fn correct(&mut self, correction: &Correction<'_>, now: Now) -> Result<(), Refusal> {
+        if correction.reason.len() > REASON_LEN_MAX {
+            return Err(Refusal::BadValue { field: "reason", rule: "at most 200 bytes" });
+        }
+        check_day(correction.day, now)?;
+        correction.to.map_or(Ok(()), Counts::check_register)?;
+        self.check_source(&correction.source)?;
+        let from = self.register(correction.day, &correction.source);
+        from.next_pinned()?;
+        let id = self.intern(correction.source);
+        self.edit(correction.day, id, |cell| cell.correct(correction.to))?;
+        let event =
+            Event::Corrected { from: from.counts, to: correction.to, reason: correction.reason.to_owned() };
+        self.remark(correction.day, id, event, now.unix_ms);
+        Ok(())
+    }
+
+    fn unpin(&mut self, day: Day, source: Source, now: Now) -> Result<(), Refusal> {
+        check_day(day, now)?;
+        self.check_source(&source)?;
+        let Some(id) = self.source_id(&source) else { return Ok(()) };
+        if self.edit(day, id, Cell::unpin)? {
+            self.remark(day, id, Event::Unpinned, now.unix_ms);
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, reading: &CounterReading<'_>, now: Now) -> Result<Credit, Refusal> {
+        if reading.boot.is_empty() || reading.boot.len() > BOOT_LEN_MAX {
+            return Err(Refusal::BadValue { field: "boot", rule: "1 to 64 bytes" });
+        }
+        check_day(reading.day, now)?;
+        self.check_source(&reading.source)?;
+        let id = self.intern(reading.source);
+        self.mark_read(id);
+        let credit = Credit::of(self.baselines.get(&id), reading.boot, reading.count);
+        if credit.moves_baseline() {
+            let baseline = Baseline { boot: reading.boot.to_owned(), count: reading.count };
+            if self.baselines.get(&id) != Some(&baseline) {
+                self.baselines.insert(id, baseline);
+                self.dirty.baselines.push(id);
+            }
+        }
+        if let Credit::Steps(steps @ 1..) = credit {
+            self.credit(reading, id, steps, now);
+        }
+        Ok(credit)
+    }
+
+    /// Adds counted steps to this device's own count of the day, which enters as a reading.
+    fn credit(&mut self, reading: &CounterReading<'_>, id: SourceId, steps: u32, now: Now) {
+        let register = self.cell(id, reading.day).register;
+        if register.is_pinned() {
+            return;
+        }
+        // The contract: the count starts from the cell's value, and an absent cell starts from 0 (also
+        // one that a deletion made absent: what was deleted does not come back with the next step).
+        let own = register
+            .counts
+            .map_or(0, |counts| self.own_counts.get(&(id, reading.day)).copied().unwrap_or(counts.recorded));
+        let count = (own + steps).min(STEPS_MAX);
+        self.own_counts.insert((id, reading.day), count);
+        self.dirty.own_counts.push((id, reading.day));
+        let read = LocalRead {
+            said: Counts::new(count, 0),
+            extent: super::steps::Extent::Partial,
+            closed: reading.day < now.today,
+            offset: None,
+        };
+        self.edit(reading.day, id, |cell| cell.read(read, now.unix_ms));
+    }
+
+    fn attend(&mut self, day: Day, now: Now) -> Result<(), Refusal> {
+        check_day(day, now)?;
+        self.add_attendance(day, Some(now.unix_ms));
+        Ok(())
+    }
+
+    fn add_attendance(&mut self, day: Day, pending_since_ms: Option<i64>) {
+        if self.attendance.contains_key(&day) {
+            return;
+        }
+        self.attendance.insert(day, Attendance { pending_since_ms, parked: None });
+        self.attended.insert(day);
+        self.pending += usize::from(pending_since_ms.is_some());
+        self.dirty.attendance.push(day);
+    }
+
+    fn receive(&mut self, fact: &Fact, from: From, now: Now) -> Result<(), Refusal> {
+        if !fact.day().is_storable() {
+            return Err(Refusal::DayOutOfRange);
+        }
+        match fact {
+            Fact::Cell { day, source, register } => {
+                register.counts.map_or(Ok(()), Counts::check_register)?;
+                if self.source_id(source).is_none() && *register == Register::UNKNOWN {
+                    return Ok(());
+                }
+                let id = self.intern(*source);
+                self.edit(*day, id, |cell| cell.receive(*register, from, now.unix_ms));
+            }
+            Fact::Attended(day) => match from {
+                From::Peer => self.add_attendance(*day, Some(now.unix_ms)),
+                From::Server | From::Client => {
+                    self.add_attendance(*day, None);
+                    self.settle_attendance(*day, None);
+                }
+            },
+        }
+        Ok(())
+    }
+
+    /// Takes a fact from a client into a server's ledger. The server's half of the limits is in `ingest`.
+    pub(crate) fn take(&mut self, fact: &Fact, now: Now) -> Result<(), Refusal> {
+        self.receive(fact, From::Client, now)
+    }
+
+    /// The server answered exactly this fact: known there, or refused with a code. A fact that changed
+    /// since stays pending: the value is its own fence.
+    pub(crate) fn answer(&mut self, fact: &Fact, refused: Option<Code>) {
+        match fact {
+            Fact::Cell { day, source, register } => {
+                let Some(id) = self.source_id(source) else { return };
+                self.edit(*day, id, |cell| {
+                    if cell.register == *register {
+                        match refused {
+                            Some(code) => cell.park(code),
+                            None => cell.settle(),
+                        }
+                    }
+                });
+            }
+            Fact::Attended(day) => self.settle_attendance(*day, refused),
+        }
+    }
+
+    fn settle_attendance(&mut self, day: Day, parked: Option<Code>) {
+        let Some(mark) = self.attendance.get_mut(&day) else { return };
+        let settled = Attendance { pending_since_ms: None, parked };
+        if *mark != settled {
+            self.pending -= usize::from(mark.pending_since_ms.is_some());
+            *mark = settled;
+            self.dirty.attendance.push(day);
+        }
+    }
+
+    /// Edits a cell and notes what that touched. A cell that stays unknown is not created.
+    fn edit<T>(&mut self, day: Day, id: SourceId, f: impl FnOnce(&mut Cell) -> T) -> T {
+        let before = self.cell(id, day);
+        let mut cell = before;
+        let result = f(&mut cell);
+        if cell != before {
+            self.put_cell(id, day, cell);
+            self.pending = self.pending + usize::from(cell.is_pending()) - usize::from(before.is_pending());
+            self.dirty.cells.push((day, id));
+            if cell.register != before.register {
+                self.touched.push(day);
+            }
+        }
+        result
+    }
+
+    fn put_cell(&mut self, id: SourceId, day: Day, cell: Cell) {
+        let is_new = self.entry(id).cells.set(day, cell);
+        self.known_cells += usize::from(is_new);
+    }
+
+    fn remark(&mut self, day: Day, id: SourceId, event: Event, at_ms: i64) {
+        let key = (day, id, event.kind());
+        if self.remarks.get(&key).is_none_or(|known| known.event != event) {
+            self.remarks.insert(key, Remark { at_ms, event });
+            self.dirty.remarks.push(key);
+        }
+    }
+
+    fn check_source(&self, source: &Source) -> Result<(), Refusal> {
+        let fits = self.sources.len() < SOURCES_MAX || self.source_id(source).is_some();
+        if fits { Ok(()) } else { Err(Refusal::TooManySources) }
+    }
+
+    /// Whether a new source name may still come, as a server asks of ingested registers.
+    pub(crate) fn has_room_for(&self, source: &Source) -> Result<(), Refusal> {
+        self.check_source(source)
+    }
+
+    pub(crate) fn source_id(&self, source: &Source) -> Option<SourceId> {
+        // At most a few names: a scan beats a map.
+        let index = self.sources.iter().position(|entry| entry.name == *source)?;
+        u16::try_from(index).ok().map(SourceId)
+    }
+
+    fn intern(&mut self, name: Source) -> SourceId {
+        if let Some(id) = self.source_id(&name) {
+            return id;
+        }
+        // Registers from elsewhere may bring more than SOURCES_MAX names, never 65,536: a user's
+        // server holds 16.
+        let id = SourceId(u16::try_from(self.sources.len()).unwrap_or(u16::MAX));
+        self.sources.push(SourceEntry { name, read_by_device: false, cells: Column::default() });
+        self.dirty.sources.push(id);
+        id
+    }
+
+    fn mark_read(&mut self, id: SourceId) {
+        let entry = self.entry(id);
+        if !entry.read_by_device {
+            entry.read_by_device = true;
+            self.dirty.sources.push(id);
+        }
+    }
+
+    fn entry(&mut self, id: SourceId) -> &mut SourceEntry {
+        &mut self.sources[usize::from(id.0)]
+    }
+
+    /// The cell; an unknown one where there is none.
+    pub(crate) fn cell(&self, id: SourceId, day: Day) -> Cell {
+        self.sources
+            .get(usize::from(id.0))
+            .and_then(|entry| entry.cells.get(day))
+            .copied()
+            .unwrap_or(Cell::UNKNOWN)
+    }
+
+    pub(crate) fn source_name(&self, id: SourceId) -> Option<Source> {
+        self.sources.get(usize::from(id.0)).map(|entry| entry.name)
+    }
+
+    /// The cells of a day with their sources, in the order of the sources' first appearance.
+    pub(crate) fn cells_of(&self, day: Day) -> impl Iterator<Item = (SourceId, &SourceEntry, &Cell)> {
+        (0..)
+            .map(SourceId)
+            .zip(&self.sources)
+            .filter_map(move |(id, entry)| Some((id, entry, entry.cells.get(day)?)))
+    }
+
+    /// What counts of a day: the most that any source says, never the sum. While a cell is pinned only
+    /// the pinned ones count.
+    fn totals(&self, day: Day) -> Option<DayTotals> {
+        let mut open: Option<DayTotals> = None;
+        let mut pinned: Option<DayTotals> = None;
+        let mut any_pinned = false;
+        for entry in &self.sources {
+            let Some(cell) = entry.cells.get(day) else { continue };
+            any_pinned |= cell.register.is_pinned();
+            if let Some(counts) = cell.register.counts {
+                let best = if cell.register.is_pinned() { &mut pinned } else { &mut open };
+                let known = best.unwrap_or_default();
+                let shown = u32::try_from(counts.sum()).unwrap_or(u32::MAX).min(STEPS_MAX);
+                let ranked = counts.recorded.min(RANKED_MAX);
+                *best = Some(DayTotals { shown: known.shown.max(shown), ranked: known.ranked.max(ranked) });
+            }
+        }
+        if any_pinned { pinned } else { open }
+    }
+}
+
+fn check_day(day: Day, now: Now) -> Result<(), Refusal> {
+    if day.is_storable() && day <= now.today.next() { Ok(()) } else { Err(Refusal::DayOutOfRange) }
+}
+
+/// What a ledger answers.
+impl Ledger {
+    /// The register of a cell; an unknown cell is `(0, absent)`.
+    pub fn register(&self, day: Day, source: &Source) -> Register {
+        self.source_id(source).map_or(Register::UNKNOWN, |id| self.cell(id, day).register)
+    }
+
+    /// The sources, in the order of their first appearance.
+    pub fn source_names(&self) -> impl Iterator<Item = Source> + '_ {
+        self.sources.iter().map(|entry| entry.name)
+    }
+
+    /// The known cells, by day and then by the name of the source.
+    pub fn cells(&self) -> Vec<CellView> {
+        let mut cells: Vec<CellView> = self
+            .sources
+            .iter()
+            .flat_map(|entry| entry.cells.iter().map(move |(day, cell)| view(day, entry.name, cell)))
+            .collect();
+        cells.sort_unstable_by_key(|cell| (cell.day, cell.source));
+        cells
+    }
+
+    /// All facts: registers by day and source, then attended days. `(0, absent)` is not a fact.
+    pub fn facts(&self) -> Vec<Fact> {
+        self.collect_facts(|_| true, |_| true)
+    }
+
+    /// The facts that are not yet known to be at the server, newest day first.
+    pub fn pending(&self) -> Vec<Fact> {
+        let mut facts = self.collect_facts(Cell::is_pending, |mark| mark.pending_since_ms.is_some());
+        // Stable: within a day the order of `facts` stays.
+        facts.sort_by_key(|fact| std::cmp::Reverse(fact.day()));
+        facts
+    }
+
+    /// How many facts are pending.
+    pub fn pending_count(&self) -> usize {
+        self.pending
+    }
+
+    fn collect_facts(
+        &self,
+        cell: impl Fn(&Cell) -> bool,
+        attended: impl Fn(&Attendance) -> bool,
+    ) -> Vec<Fact> {
+        let mut facts: Vec<(Day, Source, Register)> = Vec::new();
+        for entry in &self.sources {
+            let cells = entry.cells.iter().filter(|(_, c)| c.register != Register::UNKNOWN && cell(c));
+            facts.extend(cells.map(|(day, c)| (day, entry.name, c.register)));
+        }
+        facts.sort_unstable_by_key(|(day, source, _)| (*day, *source));
+        let cells = facts.into_iter().map(|(day, source, register)| Fact::Cell { day, source, register });
+        let days =
+            self.attendance.iter().filter(|(_, mark)| attended(mark)).map(|(day, _)| Fact::Attended(*day));
+        cells.chain(days).collect()
+    }
+
+    /// The (day, source) pairs that want a full reading.
+    pub fn to_reread(&self) -> Vec<(Day, Source)> {
+        let mut list: Vec<_> = self
+            .sources
+            .iter()
+            .flat_map(|entry| {
+                let least = if entry.read_by_device { Reread::IfRead } else { Reread::Always };
+                entry
+                    .cells
+                    .iter()
+                    .filter(move |(_, c)| c.reread >= least)
+                    .map(move |(day, _)| (day, entry.name))
+            })
+            .collect();
+        list.sort_unstable();
+        list
+    }
+
+    /// A logged day with its levels.
+    pub fn day(&self, day: Day) -> Option<DayState> {
+        self.timeline.get(day)
+    }
+
+    /// The logged days of a half-open range, ascending.
+    pub fn days(&self, range: std::ops::Range<Day>) -> impl Iterator<Item = (Day, DayState)> + '_ {
+        self.timeline.days(range)
+    }
+
+    /// Whether the person opened the app on a day.
+    pub fn attended(&self, day: Day) -> bool {
+        self.attendance.contains_key(&day)
+    }
+
+    /// All days in order, with their levels.
+    pub fn timeline(&self) -> &Timeline {
+        &self.timeline
+    }
+
+    /// The level of a day, or the initial level it would have.
+    pub fn current_level(&self, as_of: Day) -> Level {
+        self.timeline.current_level(as_of)
+    }
+
+    /// The statistics as of a day.
+    pub fn statistics(&self, rules: StatRules, as_of: Day) -> Statistics {
+        stats::statistics(&self.timeline, &self.attended, rules, as_of)
+    }
+
+    /// The revision up to which this ledger knows the server's, or the server's own.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+}
+
+pub(crate) fn view(day: Day, source: Source, cell: &Cell) -> CellView {
+    CellView {
+        day,
+        source,
+        epoch: cell.register.epoch,
+        recorded: cell.register.counts.map(|c| c.recorded),
+        manual: cell.register.counts.map_or(0, |c| c.manual),
+        read_here: cell.read_here,
+        reread: cell.reread != Reread::No,
+        offset_minutes: cell.offset.map(super::steps::UtcOffset::minutes),
+        pending_since_ms: cell.pending_since_ms(),
+        parked: cell.parked,
+    }
+}
+
+/// What a store does: load rows, take the changed ones, forget what another device knew.
+impl Ledger {
+    pub(crate) fn load_source(&mut self, name: Source, read_by_device: bool) {
+        self.sources.push(SourceEntry { name, read_by_device, cells: Column::default() });
+    }
+
+    pub(crate) fn load_cell(&mut self, day: Day, id: SourceId, cell: Cell) {
+        self.pending += usize::from(cell.is_pending());
+        self.put_cell(id, day, cell);
+    }
+
+    pub(crate) fn load_attendance(&mut self, day: Day, mark: Attendance) {
+        self.pending += usize::from(mark.pending_since_ms.is_some());
+        self.attendance.insert(day, mark);
+        self.attended.insert(day);
+    }
+
+    /// How many rows of each kind there are.
+    pub(crate) fn row_counts(&self) -> RowCounts {
+        RowCounts {
+            cells: self.known_cells,
+            attended: self.attendance.len(),
+            sources: self.sources.len(),
+            baselines: self.baselines.len(),
+            own_counts: self.own_counts.len(),
+            remarks: self.remarks.len(),
+        }
+    }
+
+    /// Whether a store holds everything as it is.
+    pub(crate) fn is_saved(&self) -> bool {
+        self.dirty.is_empty()
+    }
+
+    /// Notes every row as differing: for a new file that takes over what could be saved of an old one.
+    pub(crate) fn mark_all_dirty(&mut self) {
+        let ids = || (0..).map(SourceId).take(self.sources.len());
+        self.dirty = Dirty {
+            revision: true,
+            sources: ids().collect(),
+            cells: ids()
+                .zip(&self.sources)
+                .flat_map(|(id, entry)| entry.cells.iter().map(move |(day, _)| (day, id)))
+                .collect(),
+            attendance: self.attendance.keys().copied().collect(),
+            baselines: self.baselines.keys().copied().collect(),
+            own_counts: self.own_counts.keys().copied().collect(),
+            remarks: self.remarks.keys().copied().collect(),
+        };
+    }
+
+    /// The full fold over what was loaded.
+    pub(crate) fn rebuild(&mut self) {
+        let columns =
+            || self.sources.iter().map(|entry| &entry.cells).filter(|column| !column.cells.is_empty());
+        let first = columns().map(|c| c.first).min().unwrap_or(0);
+        let end = columns().map(|c| c.first + i32::try_from(c.cells.len()).unwrap_or(0)).max().unwrap_or(0);
+        let days = (first..end).filter_map(|n| Day::from_number(n).ok());
+        let logged = days.filter_map(|day| Some((day, self.totals(day)?)));
+        self.timeline = Timeline::build(*self.timeline.rules(), logged);
+    }
+
+    /// The rows that differ from what the store holds, each once and in key order.
+    pub(crate) fn take_dirty(&mut self) -> Dirty {
+        let mut dirty = std::mem::take(&mut self.dirty);
+        dirty.sort();
+        dirty
+    }
+
+    /// This file came from another device's backup: what that device read and counted is not known here.
+    pub(crate) fn forget_device(&mut self) {
+        for (id, entry) in (0..).map(SourceId).zip(&mut self.sources) {
+            if std::mem::take(&mut entry.read_by_device) {
+                self.dirty.sources.push(id);
+            }
+            let days: Vec<Day> =
+                entry.cells.iter().filter(|(_, c)| c.read_here).map(|(day, _)| day).collect();
+            for day in days {
+                if let Some(mut cell) = entry.cells.get(day).copied() {
+                    cell.read_here = false;
+                    entry.cells.set(day, cell);
+                    self.dirty.cells.push((day, id));
+                }
+            }
+        }
+        self.dirty.baselines.extend(std::mem::take(&mut self.baselines).into_keys());
+        self.dirty.own_counts.extend(std::mem::take(&mut self.own_counts).into_keys());
+    }
+
+    /// A row of this cell was unreadable: the day waits for a full reading.
+    pub(crate) fn note_set_aside(&mut self, day: Day, id: SourceId) {
+        self.edit(day, id, |cell| cell.reread = Reread::Always);
+        // Nobody saw it happen: the time is unknown.
+        self.remark(day, id, Event::SetAside, 0);
+    }
+}

@@ -1,0 +1,129 @@
+//! Opening a connection: flags, pragmas each with its reason, identity, and what each SQLite error means.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use super::schema;
+use crate::error::{Error, Result};
+
+/// How durable a success is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Durability {
+    /// Survives power loss: every commit is flushed to the medium (one fdatasync; a true full flush on
+    /// Apple). The default.
+    #[default]
+    Full,
+    /// Survives the app and the system being killed; a power loss may take the commits since the last
+    /// checkpoint, and the next reading of the platform's own store brings them back.
+    Normal,
+}
+
+/// How a file is opened.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Opening {
+    pub durability: Durability,
+    pub busy_timeout: Duration,
+}
+
+/// 512 KiB of page cache: ten years of one source are 110 KiB, and an app extension has 30 MiB in all.
+const CACHE_KIB: u32 = 512;
+/// SQLite before 3.51.3 can corrupt a WAL file that two processes write.
+const SQLITE_MIN: i32 = 3_051_003;
+
+/// Opens a ledger file, creating or migrating it where needed. A foreign or newer file is refused
+/// before anything is written.
+pub(crate) fn open(path: &Path, opening: Opening) -> Result<Connection> {
+    if rusqlite::version_number() < SQLITE_MIN {
+        return Err(Error::Internal("this build links an SQLite older than 3.51.3".into()));
+    }
+    let wal_waits = std::fs::metadata(super::beside(path, "-wal")).is_ok_and(|wal| wal.len() > 0);
+    // No mutex of SQLite's own: a connection is used by one thread at a time, as `&mut` says.
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(path, flags).map_err(classify)?;
+    connection.busy_timeout(opening.busy_timeout).map_err(classify)?;
+    // Until the file is known to be ours, closing must not checkpoint what waits in its WAL.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, wal_waits).map_err(classify)?;
+    let state = schema::identify(&connection)?;
+    if connection.is_readonly("main").map_err(classify)? {
+        return Err(Error::ReadOnly("the file was opened read-only".into()));
+    }
+    configure(&connection, opening, state)?;
+    schema::migrate(&mut connection, state)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false).map_err(classify)?;
+    Ok(connection)
+}
+
+fn configure(connection: &Connection, opening: Opening, state: schema::State) -> Result<()> {
+    // A file from elsewhere must not run code of its own or change the schema behind our back.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true).map_err(classify)?;
+    // "text" in double quotes is an identifier; a typing error in our SQL is an error.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false).map_err(classify)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, false).map_err(classify)?;
+    if state == schema::State::New {
+        // Readers and a writer at once (app, widget), one fsync a commit. Stays with the file.
+        connection.execute_batch("PRAGMA journal_mode = WAL").map_err(classify)?;
+    }
+    let synchronous = match opening.durability {
+        Durability::Full => "FULL",
+        Durability::Normal => "NORMAL",
+    };
+    // trusted_schema: views and triggers of a foreign hand may call nothing. cell_size_check: notice
+    // damaged pages early. temp_store: Android has no place for temporary files. recursive_triggers
+    // stays off. cache_size: see CACHE_KIB.
+    let pragmas = format!(
+        "PRAGMA synchronous = {synchronous}; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;
+         PRAGMA temp_store = MEMORY; PRAGMA cache_size = -{CACHE_KIB};"
+    );
+    connection.execute_batch(&pragmas).map_err(classify)?;
+    if cfg!(target_vendor = "apple") && opening.durability == Durability::Full {
+        // On Apple fsync only orders writes; F_FULLFSYNC makes them durable.
+        connection
+            .execute_batch("PRAGMA fullfsync = 1; PRAGMA checkpoint_fullfsync = 1")
+            .map_err(classify)?;
+    }
+    // One user's load and one batch use about a dozen statements.
+    connection.set_prepared_statement_cache_capacity(32);
+    Ok(())
+}
+
+/// What an SQLite error means for an app. Only NOTADB, CORRUPT and values of a wrong type are damage;
+/// a locked phone, a full disk and a busy file never look like it. The cause keeps SQLite's code and
+/// its fixed text, no path and no value.
+pub(crate) fn classify(error: rusqlite::Error) -> Error {
+    use rusqlite::Error as Sqlite;
+    match error {
+        Sqlite::SqliteFailure(code, _) => {
+            let cause =
+                format!("SQLite {}: {}", code.extended_code, rusqlite::ffi::code_to_str(code.extended_code))
+                    .into();
+            match code.code {
+                ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => Error::Corrupt(cause),
+                ErrorCode::DiskFull => Error::Full(cause),
+                ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::FileLockingProtocolFailed => Error::Busy(cause),
+                ErrorCode::ReadOnly => Error::ReadOnly(cause),
+                ErrorCode::CannotOpen
+                | ErrorCode::AuthorizationForStatementDenied
+                | ErrorCode::PermissionDenied
+                | ErrorCode::SystemIoFailure
+                | ErrorCode::OutOfMemory
+                | ErrorCode::OperationInterrupted => Error::Unreachable(cause),
+                _ => Error::Internal(cause),
+            }
+        }
+        Sqlite::FromSqlConversionFailure(..)
+        | Sqlite::IntegralValueOutOfRange(..)
+        | Sqlite::InvalidColumnType(..)
+        | Sqlite::Utf8Error(..) => Error::Corrupt("a column holds a value of another type".into()),
+        Sqlite::SqlInputError { error, .. } if error.code == ErrorCode::Unknown => {
+            // A table or column that the schema must have is missing.
+            Error::Corrupt("the schema is not the one this version made".into())
+        }
+        _ => Error::Internal("an SQLite call was used wrongly".into()),
+    }
+}

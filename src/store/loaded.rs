@@ -1,0 +1,206 @@
+//! A user's ledger, loaded from its rows and saved row by row.
+
+use rusqlite::Connection;
+
+use super::attendance::AttendanceRow;
+use super::cell::CellRow;
+use super::counter::{BaselineRow, OwnCountRow};
+use super::ledger::{self, LedgerRow};
+use super::remark::RemarkRow;
+use super::row;
+use super::set_aside::BadRow;
+use super::source::SourceRow;
+use super::transaction::WriteTx;
+use super::{SetAside, Store};
+use crate::domain::day::Day;
+use crate::domain::ledger::{Dirty, Ledger, SourceId};
+use crate::domain::level::LevelRules;
+use crate::error::{Error, Result};
+
+/// A ledger in memory, with what the file says of it.
+pub(crate) struct Loaded {
+    pub(crate) ledger: Ledger,
+    /// The state of the file from which it comes.
+    pub(crate) version: i64,
+    name: String,
+    saved: Option<LedgerRow>,
+}
+
+impl Loaded {
+    /// Loads a user's rows within the caller's transaction; gives those that cannot be trusted.
+    pub(crate) fn load(
+        snapshot: &Connection,
+        name: &str,
+        rules: LevelRules,
+    ) -> Result<(Loaded, Vec<BadRow>)> {
+        let version = Store::version(snapshot)?;
+        let saved = ledger::find(snapshot, name)?;
+        let mut ledger = Ledger::new(rules);
+        let mut bad = Vec::new();
+        if let Some(row) = &saved {
+            bad = load_rows(snapshot, row, &mut ledger)?;
+            ledger.revision = u64::try_from(row.revision).unwrap_or(0);
+        }
+        ledger.rebuild();
+        Ok((Loaded { ledger, version, name: name.to_owned(), saved }, bad))
+    }
+
+    /// The same under the write lock: rows that cannot be trusted are set aside, and their days wait to
+    /// be read again.
+    pub(crate) fn load_for_write(
+        tx: &WriteTx<'_>,
+        name: &str,
+        rules: LevelRules,
+    ) -> Result<(Loaded, Vec<SetAside>)> {
+        let (mut loaded, bad) = Loaded::load(tx, name, rules)?;
+        let mut noted = Vec::new();
+        for row in &bad {
+            if !row.set_aside(tx)? {
+                return Err(Error::Corrupt("a row lies where its key does not find it".into()));
+            }
+            noted.push(note(row, &mut loaded.ledger));
+        }
+        if !bad.is_empty() {
+            loaded.save(tx)?;
+        }
+        Ok((loaded, noted))
+    }
+
+    /// Takes over what could be saved of a damaged file.
+    pub(crate) fn rebuilt(ledger: Ledger, row: LedgerRow) -> Loaded {
+        Loaded { ledger, version: 0, name: row.name.clone(), saved: Some(row) }
+    }
+
+    /// Writes the rows that differ.
+    pub(crate) fn save(&mut self, tx: &WriteTx<'_>) -> Result<()> {
+        let dirty = self.ledger.take_dirty();
+        let user = match &self.saved {
+            Some(row) => row.user,
+            None => ledger::new_user(tx, &self.name)?,
+        };
+        put_facts(tx, user, &self.ledger, &dirty)?;
+        put_device_rows(tx, user, &self.ledger, &dirty)?;
+        let revision = i64::try_from(self.ledger.revision).unwrap_or(i64::MAX);
+        let row = LedgerRow { user, name: self.name.clone(), revision, rows: self.ledger.row_counts() };
+        if self.saved.as_ref() != Some(&row) || dirty.revision {
+            row::put(tx, std::iter::once(row.clone()))?;
+        }
+        self.saved = Some(row);
+        Ok(())
+    }
+}
+
+fn load_rows(snapshot: &Connection, row: &LedgerRow, ledger: &mut Ledger) -> Result<Vec<BadRow>> {
+    let user = row.user;
+    let expected = row.rows;
+    let mut in_order = true;
+    let sources_bad = row::load(snapshot, user, |source: SourceRow| {
+        in_order &= usize::from(source.id.0) == ledger.sources.len();
+        ledger.load_source(source.name, source.read_by_device);
+    })?;
+    if !in_order || !sources_bad.is_empty() || ledger.sources.len() != expected.sources {
+        return Err(Error::Corrupt("the names of the sources are damaged".into()));
+    }
+    let mut bad = row::load(snapshot, user, |cell: CellRow| {
+        if usize::from(cell.source.0) < ledger.sources.len() {
+            ledger.load_cell(cell.day, cell.source, cell.cell);
+        }
+    })?;
+    // Most ledgers have no rows of these kinds: a statement that is not prepared costs nothing.
+    if expected.attended > 0 {
+        bad.extend(row::load(snapshot, user, |row: AttendanceRow| {
+            ledger.load_attendance(row.day, row.mark);
+        })?);
+    }
+    if expected.baselines > 0 {
+        bad.extend(row::load(snapshot, user, |row: BaselineRow| {
+            ledger.baselines.insert(row.source, row.baseline);
+        })?);
+    }
+    if expected.own_counts > 0 {
+        bad.extend(row::load(snapshot, user, |row: OwnCountRow| {
+            ledger.own_counts.insert((row.source, row.day), row.count);
+        })?);
+    }
+    if expected.remarks > 0 {
+        bad.extend(row::load(snapshot, user, |row: RemarkRow| {
+            if let Some(remark) = row.remark() {
+                ledger.remarks.insert((row.day, row.source, row.kind), remark);
+            }
+        })?);
+    }
+    let found = ledger.row_counts();
+    let total = |rows: crate::domain::ledger::RowCounts| {
+        rows.cells + rows.attended + rows.baselines + rows.own_counts + rows.remarks
+    };
+    if total(found) + bad.len() != total(expected) {
+        return Err(Error::Corrupt("rows have vanished".into()));
+    }
+    Ok(bad)
+}
+
+/// Names a bad row, and puts its day on the re-read list where the row still tells it.
+fn note(row: &BadRow, ledger: &mut Ledger) -> SetAside {
+    use rusqlite::types::Value;
+    let number = |index: usize| match row.values.get(index) {
+        Some(Value::Integer(n)) => i32::try_from(*n).ok(),
+        _ => None,
+    };
+    let day_column = if row.table == "own_count" { 2 } else { 1 };
+    let source_column = if row.table == "own_count" || row.table == "baseline" { 1 } else { 2 };
+    let day = number(day_column).and_then(|n| Day::from_number(n).ok()).filter(|day| day.is_storable());
+    let id = number(source_column).and_then(|n| u16::try_from(n).ok()).map(SourceId);
+    let source = id.and_then(|id| ledger.source_name(id));
+    if let (true, Some(day), Some(id), Some(_)) = (row.table == "cell", day, id, source) {
+        ledger.note_set_aside(day, id);
+    }
+    let day = if row.table == "baseline" { None } else { day };
+    SetAside { table: row.table, day, source: if row.table == "attendance" { None } else { source } }
+}
+
+fn put_facts(tx: &WriteTx<'_>, user: i64, ledger: &Ledger, dirty: &Dirty) -> Result<()> {
+    let sources = dirty.sources.iter().filter_map(|id| {
+        let entry = ledger.sources.get(usize::from(id.0))?;
+        Some(SourceRow { user, id: *id, name: entry.name, read_by_device: entry.read_by_device })
+    });
+    row::put(tx, sources)?;
+    let cells = dirty.cells.iter().map(|(day, source)| CellRow {
+        user,
+        day: *day,
+        source: *source,
+        cell: ledger.cell(*source, *day),
+    });
+    row::put(tx, cells)?;
+    let attendance = dirty.attendance.iter().filter_map(|day| {
+        let mark = *ledger.attendance.get(day)?;
+        Some(AttendanceRow { user, day: *day, mark })
+    });
+    row::put(tx, attendance)
+}
+
+fn put_device_rows(tx: &WriteTx<'_>, user: i64, ledger: &Ledger, dirty: &Dirty) -> Result<()> {
+    let baselines = dirty.baselines.iter().filter_map(|source| {
+        let baseline = ledger.baselines.get(source)?.clone();
+        Some(BaselineRow { user, source: *source, baseline })
+    });
+    row::put(tx, baselines)?;
+    let own_counts = dirty.own_counts.iter().filter_map(|(source, day)| {
+        let count = *ledger.own_counts.get(&(*source, *day))?;
+        Some(OwnCountRow { user, source: *source, day: *day, count })
+    });
+    row::put(tx, own_counts)?;
+    let gone = |source: &&SourceId| !ledger.baselines.contains_key(source);
+    let mut baselines_gone = dirty.baselines.iter().filter(gone).peekable();
+    if baselines_gone.peek().is_some() {
+        row::delete::<BaselineRow, 2>(tx, baselines_gone.map(|source| [user, source.0.into()]))?;
+    }
+    let gone = |key: &&(SourceId, Day)| !ledger.own_counts.contains_key(key);
+    let mut counts_gone = dirty.own_counts.iter().filter(gone).peekable();
+    if counts_gone.peek().is_some() {
+        let keys = counts_gone.map(|(source, day)| [user, source.0.into(), day.number().into()]);
+        row::delete::<OwnCountRow, 3>(tx, keys)?;
+    }
+    let remarks =
+        dirty.remarks.iter().filter_map(|key| Some(RemarkRow::of(user, *key, ledger.remarks.get(key)?)));
+    row::put(tx, remarks)
+}

@@ -1,0 +1,466 @@
+//! Rows on disk, one ledger in memory: the only place that knows persistence.
+//!
+//! A [`Store`] is one file with the ledgers of one user (a device) or many (a server's embedded
+//! default). A ledger is loaded whole, changed in memory by the pure core, and the rows that differ are
+//! written in one transaction. Nothing derived is stored, so nothing can drift.
+
+mod attendance;
+mod cell;
+mod checksum;
+mod connection;
+mod counter;
+mod ledger;
+mod loaded;
+mod meta;
+mod recover;
+mod remark;
+mod row;
+mod schema;
+mod set_aside;
+mod source;
+mod transaction;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::Connection;
+use rusqlite::config::DbConfig;
+use serde::Serialize;
+
+pub use connection::Durability;
+pub(crate) use loaded::Loaded;
+
+use crate::domain::code::Refusal;
+use crate::domain::day::Day;
+use crate::domain::ledger::Ledger;
+use crate::domain::steps::Source;
+use crate::error::{Error, Result};
+use crate::rules::Rules;
+use connection::{Opening, classify};
+use transaction::WriteTx;
+
+/// How long a call waits for another process that writes: forty times the slowest commit seen, and less
+/// than the five seconds after which Android calls an app unresponsive.
+pub const BUSY_TIMEOUT_DEFAULT: Duration = Duration::from_secs(4);
+/// The longest name of a user in bytes: two UUIDs and a realm.
+pub const USER_LEN_MAX: usize = 128;
+
+/// How a file is opened.
+///
+/// ```
+/// use manbo::{Options, Rules};
+/// let options = Options::new().rules(Rules::builder().goal(8_000).build()?).install_id("7d0c...");
+/// # let _ = options;
+/// # Ok::<(), manbo::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct Options {
+    pub(crate) rules: Rules,
+    durability: Durability,
+    busy_timeout: Duration,
+    pub(crate) user: String,
+    install_id: Option<String>,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            rules: Rules::default(),
+            durability: Durability::Full,
+            busy_timeout: BUSY_TIMEOUT_DEFAULT,
+            user: String::new(),
+            install_id: None,
+        }
+    }
+}
+
+impl Options {
+    /// The default rules, full durability, the device's own ledger.
+    pub fn new() -> Options {
+        Options::default()
+    }
+
+    /// The rules that turn steps into levels and statistics.
+    pub fn rules(mut self, rules: Rules) -> Options {
+        self.rules = rules;
+        self
+    }
+
+    /// What a success survives.
+    pub fn durability(mut self, durability: Durability) -> Options {
+        self.durability = durability;
+        self
+    }
+
+    /// How long a call waits for another process that writes.
+    pub fn busy_timeout(mut self, timeout: Duration) -> Options {
+        self.busy_timeout = timeout;
+        self
+    }
+
+    /// Whose ledger a [`crate::StepBook`] holds; empty (the default) before anyone signs in.
+    pub fn user(mut self, name: impl Into<String>) -> Options {
+        self.user = name.into();
+        self
+    }
+
+    /// What tells this device's installation from another's (`identifierForVendor` on iOS, a random id
+    /// in a folder without backup on Android). A file restored from another phone's backup is noticed by
+    /// it, and then drops what only that phone knew: counter baselines and read-here bits, not steps.
+    pub fn install_id(mut self, id: impl Into<String>) -> Options {
+        self.install_id = Some(id.into());
+        self
+    }
+
+    fn opening(&self) -> Opening {
+        Opening { durability: self.durability, busy_timeout: self.busy_timeout }
+    }
+}
+
+/// A row that failed its checksum and was taken out of the way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SetAside {
+    /// The table.
+    pub table: &'static str,
+    /// The day, as far as the row could be read. It is on the re-read list.
+    pub day: Option<Day>,
+    /// The source, as far as the row could be read.
+    pub source: Option<Source>,
+}
+
+/// A damaged file that was moved aside and rebuilt from what was readable.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Recovered {
+    /// Where the damaged file now lies, with its `-wal` and `-shm` beside it. Nothing deletes it.
+    pub moved_to: PathBuf,
+    /// Rows that were taken over.
+    pub rows_kept: usize,
+    /// Rows that failed their checksum; they are in the table `set_aside` of the new file.
+    pub rows_set_aside: usize,
+}
+
+/// What a store noticed about its file since it was opened; a host shows or logs it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Report {
+    /// The file came from another device's backup, and what only that device knew was dropped.
+    pub from_other_device: bool,
+    /// Rows set aside.
+    pub set_aside: Vec<SetAside>,
+    /// Damaged files moved aside.
+    pub recovered: Vec<Recovered>,
+}
+
+/// One ledger file: of one user on a device, or of many on a server.
+///
+/// ```
+/// use manbo::{Fact, IngestPolicy, Now, Options, Store, ingest};
+/// # let dir = tempfile::tempdir().unwrap();
+/// let mut store = Store::open(dir.path().join("server.db"), &Options::new())?;
+/// let now = Now::on("2022-10-04".parse()?);
+/// let policy = IngestPolicy { latest_day: now.today, recovery: false };
+/// let batch = [Fact::Attended(now.today)];
+/// let done = store.transact("user-1", |ledger| Ok(ingest(ledger, &batch, 0, policy, now)))?;
+/// assert_eq!(done.receipt.revision, 1);
+/// assert_eq!(store.users()?, ["user-1"]);
+/// # Ok::<(), manbo::Error>(())
+/// ```
+pub struct Store {
+    path: PathBuf,
+    options: Options,
+    connection: Option<Connection>,
+    file: Option<FileId>,
+    report: Report,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("open", &self.connection.is_some()).finish_non_exhaustive()
+    }
+}
+
+/// A damaged file is rebuilt once a call; what is damaged again at once is reported.
+const RECOVERIES_A_CALL: usize = 1;
+
+impl Store {
+    /// Opens a file, creating it where there is none. A damaged file is moved aside and rebuilt from what
+    /// is readable; [`Store::report`] says so.
+    ///
+    /// # Errors
+    /// [`Error::Foreign`] and [`Error::NewerSchema`] leave the file untouched; [`Error::Unreachable`],
+    /// [`Error::Busy`], [`Error::Full`] and [`Error::ReadOnly`] say what to do; `bad_value` for a user
+    /// name above [`USER_LEN_MAX`] bytes.
+    pub fn open(path: impl AsRef<Path>, options: &Options) -> Result<Store> {
+        check_user(&options.user)?;
+        let path = path.as_ref().to_path_buf();
+        let report = Report::default();
+        let mut store = Store { path, options: options.clone(), connection: None, file: None, report };
+        store.recovering(|store| {
+            store.connect()?;
+            store.notice_other_device()
+        })?;
+        Ok(store)
+    }
+
+    /// Everyone who has a ledger here, in the order of their first write.
+    ///
+    /// # Errors
+    /// Those of the storage.
+    pub fn users(&mut self) -> Result<Vec<String>> {
+        self.recovering(|store| ledger::names(store.connected()?))
+    }
+
+    /// A user's ledger; an empty one for a user who has none.
+    ///
+    /// # Errors
+    /// Those of the storage.
+    pub fn read(&mut self, user: &str) -> Result<Ledger> {
+        self.load(user).map(|loaded| loaded.ledger)
+    }
+
+    /// Changes a user's ledger in one transaction: loads it under the write lock, runs `change`, writes
+    /// the rows that differ. `change` may run twice (after a recovery); an error of it stores nothing.
+    ///
+    /// # Errors
+    /// Those of `change` and of the storage.
+    pub fn transact<T>(&mut self, user: &str, mut change: impl FnMut(&mut Ledger) -> Result<T>) -> Result<T> {
+        let mut slot = None;
+        self.update(user, &mut slot, &mut change)
+    }
+
+    /// What was noticed about the file since it was opened.
+    pub fn report(&self) -> &Report {
+        &self.report
+    }
+
+    /// Closes the connection: no lock and no open file is left behind. Calls fail with
+    /// [`Error::Closed`] until [`Store::resume`].
+    ///
+    /// # Errors
+    /// Those of the storage; the connection is closed all the same.
+    pub fn suspend(&mut self) -> Result<()> {
+        match self.connection.take() {
+            None => Ok(()),
+            Some(connection) => connection.close().map_err(|(_, error)| classify(error)),
+        }
+    }
+
+    /// Opens the connection again after [`Store::suspend`]; nothing happens when it is open.
+    ///
+    /// # Errors
+    /// Those of [`Store::open`].
+    pub fn resume(&mut self) -> Result<()> {
+        if self.connection.is_some() {
+            return Ok(());
+        }
+        self.recovering(Store::connect)
+    }
+
+    /// Whether the connection is open.
+    pub fn is_open(&self) -> bool {
+        self.connection.is_some()
+    }
+
+    fn connect(&mut self) -> Result<()> {
+        recover::finish_interrupted(&self.path)?;
+        self.connection = Some(connection::open(&self.path, self.options.opening())?);
+        self.file = FileId::of(&self.path);
+        Ok(())
+    }
+
+    fn connected(&self) -> Result<&Connection> {
+        self.connection.as_ref().ok_or(Error::Closed)
+    }
+
+    /// Changes with every commit of another connection.
+    fn version(connection: &Connection) -> Result<i64> {
+        let mut statement = connection.prepare_cached("PRAGMA data_version").map_err(classify)?;
+        statement.query_row([], |row| row.get(0)).map_err(classify)
+    }
+
+    /// Whether nobody else has changed the file since this was loaded.
+    pub(crate) fn is_current(&self, loaded: &Loaded) -> Result<bool> {
+        Ok(Store::version(self.connected()?)? == loaded.version)
+    }
+
+    pub(crate) fn load(&mut self, user: &str) -> Result<Loaded> {
+        check_user(user)?;
+        self.recovering(|store| {
+            let rules = *store.options.rules.levels();
+            let (loaded, bad) =
+                transaction::read(store.connected()?, |snapshot| Loaded::load(snapshot, user, rules))?;
+            if bad.is_empty() {
+                return Ok(loaded);
+            }
+            let tx = WriteTx::begin(store.connected()?)?;
+            let (loaded, set_aside) = Loaded::load_for_write(&tx, user, rules)?;
+            tx.commit()?;
+            store.report.set_aside.extend(set_aside);
+            Ok(loaded)
+        })
+    }
+
+    /// Runs a change on the ledger in the slot, or on a fresh one if another process was faster, and
+    /// writes the rows that differ in one transaction.
+    pub(crate) fn update<T>(
+        &mut self,
+        user: &str,
+        slot: &mut Option<Loaded>,
+        change: &mut impl FnMut(&mut Ledger) -> Result<T>,
+    ) -> Result<T> {
+        check_user(user)?;
+        self.recovering(|store| {
+            let ready = slot.take();
+            if let Some(mut loaded) = ready {
+                let result = change(&mut loaded.ledger);
+                match store.save_if_current(&mut loaded, result.is_ok())? {
+                    Saved::Yes => {
+                        *slot = Some(loaded);
+                        return result;
+                    }
+                    Saved::Refused => return result,
+                    Saved::Stale => {}
+                }
+            }
+            store.follow_moved_file()?;
+            let tx = WriteTx::begin(store.connected()?)?;
+            let (mut loaded, set_aside) = Loaded::load_for_write(&tx, user, *store.options.rules.levels())?;
+            let result = change(&mut loaded.ledger);
+            if result.is_ok() {
+                loaded.save(&tx)?;
+                tx.commit()?;
+                store.report.set_aside.extend(set_aside);
+                *slot = Some(loaded);
+            }
+            result
+        })
+    }
+
+    fn save_if_current(&mut self, loaded: &mut Loaded, changed_well: bool) -> Result<Saved> {
+        if loaded.ledger.is_saved() {
+            return Ok(if self.is_current(loaded)? { Saved::Yes } else { Saved::Stale });
+        }
+        if !changed_well {
+            // Half a change in memory: the file knows better.
+            return Ok(Saved::Refused);
+        }
+        if self.follow_moved_file()? {
+            return Ok(Saved::Stale);
+        }
+        let tx = WriteTx::begin(self.connected()?)?;
+        if Store::version(&tx)? != loaded.version {
+            return Ok(Saved::Stale);
+        }
+        loaded.save(&tx)?;
+        tx.commit()?;
+        Ok(Saved::Yes)
+    }
+
+    /// Another process may have moved the file aside and rebuilt it: what is written to the old one
+    /// would be lost. Says whether it was so; then the new file is open.
+    fn follow_moved_file(&mut self) -> Result<bool> {
+        if self.connection.is_none() || self.file == FileId::of(&self.path) {
+            return Ok(false);
+        }
+        self.connection = None;
+        self.connect()?;
+        Ok(true)
+    }
+
+    /// Runs `f`; where that finds the file damaged, moves it aside, rebuilds it and runs `f` again.
+    fn recovering<T>(&mut self, mut f: impl FnMut(&mut Store) -> Result<T>) -> Result<T> {
+        let mut left = RECOVERIES_A_CALL;
+        loop {
+            match f(self) {
+                Err(error) if error.is_corrupt() && left > 0 => {
+                    left -= 1;
+                    self.recover(error)?;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    fn recover(&mut self, cause: Error) -> Result<()> {
+        if let Some(connection) = self.connection.take() {
+            // What the damaged WAL holds must not be written over the damaged file.
+            let kept = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+            kept.map_err(classify)?;
+        }
+        let recovered = recover::rebuild(&self.path, &self.options, cause)?;
+        self.report.recovered.push(recovered);
+        self.connect()
+    }
+
+    /// A file restored from another phone's backup drops what only that phone knew.
+    fn notice_other_device(&mut self) -> Result<()> {
+        let Some(id) = self.options.install_id.clone() else { return Ok(()) };
+        let connection = self.connected()?;
+        let known = meta::get(connection, meta::INSTALL_ID)?;
+        if known.as_ref() == Some(&id) {
+            return Ok(());
+        }
+        let tx = WriteTx::begin(connection)?;
+        let mut all_set_aside = Vec::new();
+        if known.is_some() {
+            for name in ledger::names(&tx)? {
+                let (mut loaded, set_aside) =
+                    Loaded::load_for_write(&tx, &name, *self.options.rules.levels())?;
+                loaded.ledger.forget_device();
+                loaded.save(&tx)?;
+                all_set_aside.extend(set_aside);
+            }
+        }
+        meta::set(&tx, meta::INSTALL_ID, &id)?;
+        tx.commit()?;
+        self.report.set_aside.extend(all_set_aside);
+        self.report.from_other_device = known.is_some();
+        Ok(())
+    }
+}
+
+/// What became of a change on a cached ledger.
+enum Saved {
+    Yes,
+    Refused,
+    Stale,
+}
+
+fn check_user(user: &str) -> Result<()> {
+    if user.len() > USER_LEN_MAX || user.chars().any(char::is_control) {
+        return Err(Refusal::BadValue {
+            field: "user",
+            rule: "at most 128 bytes without control characters",
+        }
+        .into());
+    }
+    Ok(())
+}
+
+/// The path of a file beside the database: `-wal`, `-shm`, `.damaged-1`.
+pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+/// What tells a file from another that took its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct FileId {
+    device: u64,
+    inode: u64,
+}
+
+impl FileId {
+    #[cfg(unix)]
+    fn of(path: &Path) -> Option<FileId> {
+        use std::os::unix::fs::MetadataExt;
+        std::fs::metadata(path).ok().map(|file| FileId { device: file.dev(), inode: file.ino() })
+    }
+
+    #[cfg(not(unix))]
+    fn of(_: &Path) -> Option<FileId> {
+        // Where an open file cannot be renamed there is nothing to notice.
+        None
+    }
+}

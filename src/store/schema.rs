@@ -1,0 +1,97 @@
+//! The schema: a frozen list of migrations; the version of a file is the number of those it has.
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::connection::classify;
+use crate::error::{Error, Result};
+
+/// "manb" in ASCII: what tells a ledger from any other SQLite file.
+pub(crate) const APPLICATION_ID: i32 = 0x6d61_6e62;
+
+/// Version = index + 1. A test pins the digest of each shipped file.
+pub(crate) const MIGRATIONS: &[&str] = &[include_str!("sql/0001_ledger.sql")];
+
+/// What a file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum State {
+    /// Nothing in it yet.
+    New,
+    /// A ledger with so many migrations.
+    Ledger(usize),
+}
+
+/// Tells what a file is, without writing.
+pub(crate) fn identify(connection: &Connection) -> Result<State> {
+    let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).map_err(classify);
+    let id = number("PRAGMA application_id")?;
+    let version = number("PRAGMA user_version")?;
+    if id == i64::from(APPLICATION_ID) {
+        return match usize::try_from(version) {
+            Ok(known) if (1..=MIGRATIONS.len()).contains(&known) => Ok(State::Ledger(known)),
+            Ok(newer) if newer > 0 => Err(Error::NewerSchema { found: version, known: known_version() }),
+            _ => Err(Error::Foreign),
+        };
+    }
+    let empty = id == 0 && version == 0 && number("SELECT count(*) FROM sqlite_schema")? == 0;
+    if empty { Ok(State::New) } else { Err(Error::Foreign) }
+}
+
+fn known_version() -> i64 {
+    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
+}
+
+/// Brings a file to the newest schema, in one transaction: old or new, never between.
+pub(crate) fn migrate(connection: &mut Connection, state: State) -> Result<()> {
+    if state == State::Ledger(MIGRATIONS.len()) {
+        return Ok(());
+    }
+    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(classify)?;
+    // Another process may have done it while this one waited.
+    let done = match identify(&tx)? {
+        State::New => 0,
+        State::Ledger(version) => version,
+    };
+    for migration in &MIGRATIONS[done..] {
+        tx.execute_batch(migration).map_err(classify)?;
+    }
+    let stamp =
+        format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {}", MIGRATIONS.len());
+    tx.execute_batch(&stamp).map_err(classify)?;
+    tx.commit().map_err(classify)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sha2::{Digest, Sha256};
+
+    #[test]
+    fn shipped_migrations_are_frozen() {
+        let digests: Vec<String> = MIGRATIONS
+            .iter()
+            .map(|sql| Sha256::digest(sql.as_bytes()).iter().take(8).map(|b| format!("{b:02x}")).collect())
+            .collect();
+        assert_eq!(digests, ["e2fd604f923307c0"]);
+    }
+
+    #[test]
+    fn only_an_empty_file_is_new() {
+        let memory = || Connection::open_in_memory().unwrap();
+        assert_eq!(identify(&memory()).unwrap(), State::New);
+        let check = |sql: &str| {
+            let connection = memory();
+            connection.execute_batch(sql).unwrap();
+            identify(&connection).map_err(|error| error.code())
+        };
+        use crate::Code;
+        assert_eq!(check("CREATE TABLE t (x)"), Err(Code::StorageForeign));
+        assert_eq!(check("PRAGMA user_version = 1"), Err(Code::StorageForeign));
+        assert_eq!(check("PRAGMA application_id = 7"), Err(Code::StorageForeign));
+        let ours = format!("PRAGMA application_id = {APPLICATION_ID};");
+        assert_eq!(check(&ours), Err(Code::StorageForeign));
+        assert_eq!(check(&format!("{ours} PRAGMA user_version = -1")), Err(Code::StorageForeign));
+        for newer in [MIGRATIONS.len() + 1, 0x7fff_ffff] {
+            assert_eq!(check(&format!("{ours} PRAGMA user_version = {newer}")), Err(Code::NewerSchema));
+        }
+    }
+}
