@@ -16,7 +16,7 @@ use super::steps::{Counts, Extent, UtcOffset};
 
 /// A register and what this device knows about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cell {
+pub(crate) struct Cell {
     /// The fact.
     pub register: Register,
     /// Whether the stored value was read on this device.
@@ -32,7 +32,7 @@ pub struct Cell {
 
 /// Whether a cell waits for a full reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub enum Reread {
+pub(crate) enum Reread {
     /// It does not.
     #[default]
     No,
@@ -77,12 +77,12 @@ impl Cell {
     };
 
     /// Since when the register waits to be known at the server, in Unix milliseconds.
-    pub fn pending_since_ms(&self) -> Option<i64> {
+    pub(crate) fn pending_since_ms(&self) -> Option<i64> {
         (self.pending_since_ms != NOT_PENDING).then_some(self.pending_since_ms)
     }
 
     /// Whether the register waits to be known at the server. A parked one does not: it was refused.
-    pub fn is_pending(&self) -> bool {
+    pub(crate) fn is_pending(&self) -> bool {
         self.pending_since_ms != NOT_PENDING
     }
 

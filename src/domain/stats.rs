@@ -49,7 +49,7 @@ pub struct Statistics {
 
 /// The fold. It reads each day four times in order, because four plain passes over packed numbers run
 /// as vector code, and one pass that does everything does not.
-pub fn statistics(timeline: &Timeline, attended: &Runs, rules: StatRules, as_of: Day) -> Statistics {
+pub(crate) fn statistics(timeline: &Timeline, attended: &Runs, rules: StatRules, as_of: Day) -> Statistics {
     let (first, shown) = timeline.shown_up_to(as_of);
     let steps = |shown: &u32| if Timeline::is_logged(*shown) { *shown } else { 0 };
     let best = shown.iter().map(steps).max().unwrap_or(0);
