@@ -3,8 +3,9 @@
 use serde::Serialize;
 
 use super::day::Day;
-use super::ledger::{CellView, Ledger, view};
+use super::ledger::Ledger;
 use super::level::{GapPolicy, Level};
+use super::query::{CellView, view};
 use super::remark::{Event, Ignored, Kept, Kind, Remark};
 use super::steps::{Counts, RANKED_MAX, STEPS_MAX, Source};
 use super::timeline::DayState;

@@ -3,25 +3,24 @@
 //! Every cell of a source lies in one array by day, so that a lookup is an index and ten years of a
 //! source take 117 KB. What an operation touched is noted, so that a store writes those rows only.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
-use serde::Serialize;
-
-use super::cell::{Cell, From, LocalRead, Reread};
+use super::cell::{Cell, From, LocalRead};
 use super::code::{Code, Refusal};
+use super::column::{Column, SourceEntry, SourceId};
 use super::counter::{Baseline, Credit};
 use super::day::{Day, Now};
 use super::fact::Fact;
-use super::level::{Level, LevelRules};
+use super::level::LevelRules;
 use super::register::Register;
 use super::remark::{Event, Kind, Remark};
-use super::stats::{self, StatRules, Statistics};
+use super::rows::Dirty;
 use super::steps::{
     BOOT_LEN_MAX, Correction, CounterReading, Counts, Deletion, RANKED_MAX, REASON_LEN_MAX, Reading,
     SOURCES_MAX, STEPS_MAX, Source,
 };
 use super::streak::Runs;
-use super::timeline::{Change, DayState, DayTotals, Timeline};
+use super::timeline::{Change, DayTotals, Timeline};
 
 /// One thing that happens to a ledger.
 #[derive(Debug, Clone, Copy)]
@@ -54,127 +53,11 @@ pub struct Applied {
     pub credit: Option<Credit>,
 }
 
-/// The index of a source within a ledger; never reused, and the same in its store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct SourceId(pub(crate) u16);
-
-/// A source of a ledger.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct SourceEntry {
-    pub(crate) name: Source,
-    /// Whether this device ever read it.
-    pub(crate) read_by_device: bool,
-    cells: Column,
-}
-
-/// The cells of one source by day, without a hole in memory.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-struct Column {
-    first: i32,
-    cells: VecDeque<Option<Cell>>,
-}
-
-impl Column {
-    fn get(&self, day: Day) -> Option<&Cell> {
-        let index = usize::try_from(day.number() - self.first).ok()?;
-        self.cells.get(index)?.as_ref()
-    }
-
-    /// Sets a cell; says whether it is a new one.
-    fn set(&mut self, day: Day, cell: Cell) -> bool {
-        if self.cells.is_empty() {
-            self.first = day.number();
-        }
-        while day.number() < self.first {
-            self.cells.push_front(None);
-            self.first -= 1;
-        }
-        let index = usize::try_from(day.number() - self.first).unwrap_or(0);
-        if index >= self.cells.len() {
-            self.cells.resize(index + 1, None);
-        }
-        self.cells[index].replace(cell).is_none()
-    }
-
-    fn iter(&self) -> impl Iterator<Item = (Day, &Cell)> {
-        (self.first..)
-            .zip(&self.cells)
-            .filter_map(|(n, cell)| Some((Day::from_number(n).ok()?, cell.as_ref()?)))
-    }
-}
-
 /// An attended day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Attendance {
     pub(crate) pending_since_ms: Option<i64>,
     pub(crate) parked: Option<Code>,
-}
-
-/// How many rows of each kind a ledger has, so that a store notices one that vanished.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct RowCounts {
-    pub(crate) cells: usize,
-    pub(crate) attended: usize,
-    pub(crate) sources: usize,
-    pub(crate) baselines: usize,
-    pub(crate) own_counts: usize,
-    pub(crate) remarks: usize,
-}
-
-/// The rows that differ from what the store holds.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Dirty {
-    pub(crate) revision: bool,
-    pub(crate) sources: Vec<SourceId>,
-    pub(crate) cells: Vec<(Day, SourceId)>,
-    pub(crate) attendance: Vec<Day>,
-    pub(crate) baselines: Vec<SourceId>,
-    pub(crate) own_counts: Vec<(SourceId, Day)>,
-    pub(crate) remarks: Vec<(Day, SourceId, Kind)>,
-}
-
-impl Dirty {
-    fn is_empty(&self) -> bool {
-        *self == Dirty::default()
-    }
-
-    fn sort(&mut self) {
-        fn unique<T: Ord>(rows: &mut Vec<T>) {
-            rows.sort_unstable();
-            rows.dedup();
-        }
-        unique(&mut self.sources);
-        unique(&mut self.cells);
-        unique(&mut self.attendance);
-        unique(&mut self.baselines);
-        unique(&mut self.own_counts);
-        unique(&mut self.remarks);
-    }
-}
-
-/// A cell with its place, as data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct CellView {
-    /// The day.
-    pub day: Day,
-    /// The source.
-    pub source: Source,
-    /// The correction counter.
-    pub epoch: u16,
-    /// Measured steps; `None` is absent.
-    pub recorded: Option<u32>,
-    /// Typed-in steps.
-    pub manual: u32,
-    /// Whether the value was read on this device.
-    pub read_here: bool,
-    /// Whether the day waits for a full reading.
-    pub reread: bool,
-    /// The offset that bounded the day, in minutes.
-    pub offset_minutes: Option<i16>,
-    /// Since when it waits to be known at the server, in Unix milliseconds.
-    pub pending_since_ms: Option<i64>,
-    /// Why the server refused it.
-    pub parked: Option<Code>,
 }
 
 /// One user's facts, and what follows from them.
@@ -186,11 +69,11 @@ pub struct Ledger {
     pub(crate) own_counts: BTreeMap<(SourceId, Day), u32>,
     pub(crate) remarks: BTreeMap<(Day, SourceId, Kind), Remark>,
     pub(crate) revision: u64,
-    attended: Runs,
-    timeline: Timeline,
-    pending: usize,
-    known_cells: usize,
-    touched: Vec<Day>,
+    pub(super) attended: Runs,
+    pub(super) timeline: Timeline,
+    pub(super) pending: usize,
+    pub(super) known_cells: usize,
+    pub(super) touched: Vec<Day>,
     pub(crate) dirty: Dirty,
 }
 
@@ -438,7 +321,7 @@ impl Ledger {
     }
 
     /// Edits a cell and notes what that touched. A cell that stays unknown is not created.
-    fn edit<T>(&mut self, day: Day, id: SourceId, f: impl FnOnce(&mut Cell) -> T) -> T {
+    pub(super) fn edit<T>(&mut self, day: Day, id: SourceId, f: impl FnOnce(&mut Cell) -> T) -> T {
         let before = self.cell(id, day);
         let mut cell = before;
         let result = f(&mut cell);
@@ -453,12 +336,12 @@ impl Ledger {
         result
     }
 
-    fn put_cell(&mut self, id: SourceId, day: Day, cell: Cell) {
+    pub(super) fn put_cell(&mut self, id: SourceId, day: Day, cell: Cell) {
         let is_new = self.entry(id).cells.set(day, cell);
         self.known_cells += usize::from(is_new);
     }
 
-    fn remark(&mut self, day: Day, id: SourceId, event: Event, at_ms: i64) {
+    pub(super) fn remark(&mut self, day: Day, id: SourceId, event: Event, at_ms: i64) {
         let key = (day, id, event.kind());
         if self.remarks.get(&key).is_none_or(|known| known.event != event) {
             self.remarks.insert(key, Remark { at_ms, event });
@@ -502,7 +385,7 @@ impl Ledger {
         }
     }
 
-    fn entry(&mut self, id: SourceId) -> &mut SourceEntry {
+    pub(super) fn entry(&mut self, id: SourceId) -> &mut SourceEntry {
         &mut self.sources[usize::from(id.0)]
     }
 
@@ -529,7 +412,7 @@ impl Ledger {
 
     /// What counts of a day: the most that any source says, never the sum. While a cell is pinned only
     /// the pinned ones count.
-    fn totals(&self, day: Day) -> Option<DayTotals> {
+    pub(super) fn totals(&self, day: Day) -> Option<DayTotals> {
         let mut open: Option<DayTotals> = None;
         let mut pinned: Option<DayTotals> = None;
         let mut any_pinned = false;
@@ -550,228 +433,4 @@ impl Ledger {
 
 fn check_day(day: Day, now: Now) -> Result<(), Refusal> {
     if day.is_storable() && day <= now.today.next() { Ok(()) } else { Err(Refusal::DayOutOfRange) }
-}
-
-/// What a ledger answers.
-impl Ledger {
-    /// The register of a cell; an unknown cell is `(0, absent)`.
-    pub fn register(&self, day: Day, source: &Source) -> Register {
-        self.source_id(source).map_or(Register::UNKNOWN, |id| self.cell(id, day).register)
-    }
-
-    /// The sources, in the order of their first appearance.
-    pub fn source_names(&self) -> impl Iterator<Item = Source> + '_ {
-        self.sources.iter().map(|entry| entry.name)
-    }
-
-    /// The known cells, by day and then by the name of the source.
-    pub fn cells(&self) -> Vec<CellView> {
-        let mut cells: Vec<CellView> = self
-            .sources
-            .iter()
-            .flat_map(|entry| entry.cells.iter().map(move |(day, cell)| view(day, entry.name, cell)))
-            .collect();
-        cells.sort_unstable_by_key(|cell| (cell.day, cell.source));
-        cells
-    }
-
-    /// All facts: registers by day and source, then attended days. `(0, absent)` is not a fact.
-    pub fn facts(&self) -> Vec<Fact> {
-        self.collect_facts(|_| true, |_| true)
-    }
-
-    /// The facts that are not yet known to be at the server, newest day first.
-    pub fn pending(&self) -> Vec<Fact> {
-        let mut facts = self.collect_facts(Cell::is_pending, |mark| mark.pending_since_ms.is_some());
-        // Stable: within a day the order of `facts` stays.
-        facts.sort_by_key(|fact| std::cmp::Reverse(fact.day()));
-        facts
-    }
-
-    /// How many facts are pending.
-    pub fn pending_count(&self) -> usize {
-        self.pending
-    }
-
-    fn collect_facts(
-        &self,
-        cell: impl Fn(&Cell) -> bool,
-        attended: impl Fn(&Attendance) -> bool,
-    ) -> Vec<Fact> {
-        let mut facts: Vec<(Day, Source, Register)> = Vec::new();
-        for entry in &self.sources {
-            let cells = entry.cells.iter().filter(|(_, c)| c.register != Register::UNKNOWN && cell(c));
-            facts.extend(cells.map(|(day, c)| (day, entry.name, c.register)));
-        }
-        facts.sort_unstable_by_key(|(day, source, _)| (*day, *source));
-        let cells = facts.into_iter().map(|(day, source, register)| Fact::Cell { day, source, register });
-        let days =
-            self.attendance.iter().filter(|(_, mark)| attended(mark)).map(|(day, _)| Fact::Attended(*day));
-        cells.chain(days).collect()
-    }
-
-    /// The (day, source) pairs that want a full reading.
-    pub fn to_reread(&self) -> Vec<(Day, Source)> {
-        let mut list: Vec<_> = self
-            .sources
-            .iter()
-            .flat_map(|entry| {
-                let least = if entry.read_by_device { Reread::IfRead } else { Reread::Always };
-                entry
-                    .cells
-                    .iter()
-                    .filter(move |(_, c)| c.reread >= least)
-                    .map(move |(day, _)| (day, entry.name))
-            })
-            .collect();
-        list.sort_unstable();
-        list
-    }
-
-    /// A logged day with its levels.
-    pub fn day(&self, day: Day) -> Option<DayState> {
-        self.timeline.get(day)
-    }
-
-    /// The logged days of a half-open range, ascending.
-    pub fn days(&self, range: std::ops::Range<Day>) -> impl Iterator<Item = (Day, DayState)> + '_ {
-        self.timeline.days(range)
-    }
-
-    /// Whether the person opened the app on a day.
-    pub fn attended(&self, day: Day) -> bool {
-        self.attendance.contains_key(&day)
-    }
-
-    /// All days in order, with their levels.
-    pub fn timeline(&self) -> &Timeline {
-        &self.timeline
-    }
-
-    /// The level of a day, or the initial level it would have.
-    pub fn current_level(&self, as_of: Day) -> Level {
-        self.timeline.current_level(as_of)
-    }
-
-    /// The statistics as of a day.
-    pub fn statistics(&self, rules: StatRules, as_of: Day) -> Statistics {
-        stats::statistics(&self.timeline, &self.attended, rules, as_of)
-    }
-
-    /// The revision up to which this ledger knows the server's, or the server's own.
-    pub fn revision(&self) -> u64 {
-        self.revision
-    }
-}
-
-pub(crate) fn view(day: Day, source: Source, cell: &Cell) -> CellView {
-    CellView {
-        day,
-        source,
-        epoch: cell.register.epoch,
-        recorded: cell.register.counts.map(|c| c.recorded),
-        manual: cell.register.counts.map_or(0, |c| c.manual),
-        read_here: cell.read_here,
-        reread: cell.reread != Reread::No,
-        offset_minutes: cell.offset.map(super::steps::UtcOffset::minutes),
-        pending_since_ms: cell.pending_since_ms(),
-        parked: cell.parked,
-    }
-}
-
-/// What a store does: load rows, take the changed ones, forget what another device knew.
-impl Ledger {
-    pub(crate) fn load_source(&mut self, name: Source, read_by_device: bool) {
-        self.sources.push(SourceEntry { name, read_by_device, cells: Column::default() });
-    }
-
-    pub(crate) fn load_cell(&mut self, day: Day, id: SourceId, cell: Cell) {
-        self.pending += usize::from(cell.is_pending());
-        self.put_cell(id, day, cell);
-    }
-
-    pub(crate) fn load_attendance(&mut self, day: Day, mark: Attendance) {
-        self.pending += usize::from(mark.pending_since_ms.is_some());
-        self.attendance.insert(day, mark);
-        self.attended.insert(day);
-    }
-
-    /// How many rows of each kind there are.
-    pub(crate) fn row_counts(&self) -> RowCounts {
-        RowCounts {
-            cells: self.known_cells,
-            attended: self.attendance.len(),
-            sources: self.sources.len(),
-            baselines: self.baselines.len(),
-            own_counts: self.own_counts.len(),
-            remarks: self.remarks.len(),
-        }
-    }
-
-    /// Whether a store holds everything as it is.
-    pub(crate) fn is_saved(&self) -> bool {
-        self.dirty.is_empty()
-    }
-
-    /// Notes every row as differing: for a new file that takes over what could be saved of an old one.
-    pub(crate) fn mark_all_dirty(&mut self) {
-        let ids = || (0..).map(SourceId).take(self.sources.len());
-        self.dirty = Dirty {
-            revision: true,
-            sources: ids().collect(),
-            cells: ids()
-                .zip(&self.sources)
-                .flat_map(|(id, entry)| entry.cells.iter().map(move |(day, _)| (day, id)))
-                .collect(),
-            attendance: self.attendance.keys().copied().collect(),
-            baselines: self.baselines.keys().copied().collect(),
-            own_counts: self.own_counts.keys().copied().collect(),
-            remarks: self.remarks.keys().copied().collect(),
-        };
-    }
-
-    /// The full fold over what was loaded.
-    pub(crate) fn rebuild(&mut self) {
-        let columns =
-            || self.sources.iter().map(|entry| &entry.cells).filter(|column| !column.cells.is_empty());
-        let first = columns().map(|c| c.first).min().unwrap_or(0);
-        let end = columns().map(|c| c.first + i32::try_from(c.cells.len()).unwrap_or(0)).max().unwrap_or(0);
-        let days = (first..end).filter_map(|n| Day::from_number(n).ok());
-        let logged = days.filter_map(|day| Some((day, self.totals(day)?)));
-        self.timeline = Timeline::build(*self.timeline.rules(), logged);
-    }
-
-    /// The rows that differ from what the store holds, each once and in key order.
-    pub(crate) fn take_dirty(&mut self) -> Dirty {
-        let mut dirty = std::mem::take(&mut self.dirty);
-        dirty.sort();
-        dirty
-    }
-
-    /// This file came from another device's backup: what that device read and counted is not known here.
-    pub(crate) fn forget_device(&mut self) {
-        for (id, entry) in (0..).map(SourceId).zip(&mut self.sources) {
-            if std::mem::take(&mut entry.read_by_device) {
-                self.dirty.sources.push(id);
-            }
-            let days: Vec<Day> =
-                entry.cells.iter().filter(|(_, c)| c.read_here).map(|(day, _)| day).collect();
-            for day in days {
-                if let Some(mut cell) = entry.cells.get(day).copied() {
-                    cell.read_here = false;
-                    entry.cells.set(day, cell);
-                    self.dirty.cells.push((day, id));
-                }
-            }
-        }
-        self.dirty.baselines.extend(std::mem::take(&mut self.baselines).into_keys());
-        self.dirty.own_counts.extend(std::mem::take(&mut self.own_counts).into_keys());
-    }
-
-    /// A row of this cell was unreadable: the day waits for a full reading.
-    pub(crate) fn note_set_aside(&mut self, day: Day, id: SourceId) {
-        self.edit(day, id, |cell| cell.reread = Reread::Always);
-        // Nobody saw it happen: the time is unknown.
-        self.remark(day, id, Event::SetAside, 0);
-    }
 }

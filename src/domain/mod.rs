@@ -13,6 +13,7 @@
 
 pub(crate) mod cell;
 pub(crate) mod code;
+pub(crate) mod column;
 pub(crate) mod counter;
 pub(crate) mod day;
 pub(crate) mod digest;
@@ -21,8 +22,10 @@ pub(crate) mod fact;
 pub(crate) mod ingest;
 pub(crate) mod ledger;
 pub(crate) mod level;
+pub(crate) mod query;
 pub(crate) mod register;
 pub(crate) mod remark;
+pub(crate) mod rows;
 pub(crate) mod stats;
 pub(crate) mod steps;
 pub(crate) mod streak;

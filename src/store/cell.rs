@@ -8,8 +8,8 @@ use super::checksum::Checksum;
 use super::row::{Sql, StoredRow, flag, int, opt_int, opt_text};
 use crate::domain::cell::{Cell, Reread};
 use crate::domain::code::Code;
+use crate::domain::column::SourceId;
 use crate::domain::day::Day;
-use crate::domain::ledger::SourceId;
 use crate::domain::register::Register;
 use crate::domain::steps::{Counts, UtcOffset};
 

@@ -6,9 +6,9 @@ use rusqlite::{Row, Statement};
 
 use super::checksum::Checksum;
 use super::row::{Sql, StoredRow, int, text};
+use crate::domain::column::SourceId;
 use crate::domain::counter::Baseline;
 use crate::domain::day::Day;
-use crate::domain::ledger::SourceId;
 use crate::domain::steps::STEPS_MAX;
 
 pub(crate) struct BaselineRow {

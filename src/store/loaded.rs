@@ -12,9 +12,11 @@ use super::set_aside::BadRow;
 use super::source::SourceRow;
 use super::transaction::WriteTx;
 use super::{SetAside, Store};
+use crate::domain::column::SourceId;
 use crate::domain::day::Day;
-use crate::domain::ledger::{Dirty, Ledger, SourceId};
+use crate::domain::ledger::Ledger;
 use crate::domain::level::LevelRules;
+use crate::domain::rows::{Dirty, RowCounts};
 use crate::error::{Error, Result};
 
 /// A ledger in memory, with what the file says of it.
@@ -130,9 +132,8 @@ fn load_rows(snapshot: &Connection, row: &LedgerRow, ledger: &mut Ledger) -> Res
         })?);
     }
     let found = ledger.row_counts();
-    let total = |rows: crate::domain::ledger::RowCounts| {
-        rows.cells + rows.attended + rows.baselines + rows.own_counts + rows.remarks
-    };
+    let total =
+        |rows: RowCounts| rows.cells + rows.attended + rows.baselines + rows.own_counts + rows.remarks;
     if total(found) + bad.len() != total(expected) {
         return Err(Error::Corrupt("rows have vanished".into()));
     }

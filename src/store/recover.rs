@@ -28,8 +28,10 @@ use super::set_aside::{self, BadRow};
 use super::source::SourceRow;
 use super::transaction::WriteTx;
 use super::{Loaded, Options, Recovered, beside, meta};
+use crate::domain::column::SourceId;
 use crate::domain::day::Day;
-use crate::domain::ledger::{Ledger, RowCounts, SourceId};
+use crate::domain::ledger::Ledger;
+use crate::domain::rows::RowCounts;
 use crate::domain::steps::Source;
 use crate::error::{Error, Result};
 

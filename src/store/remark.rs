@@ -6,8 +6,8 @@ use rusqlite::{Row, Statement};
 
 use super::checksum::Checksum;
 use super::row::{Sql, StoredRow, int, text};
+use crate::domain::column::SourceId;
 use crate::domain::day::Day;
-use crate::domain::ledger::SourceId;
 use crate::domain::remark::{Kind, Remark};
 
 pub(crate) struct RemarkRow {

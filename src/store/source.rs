@@ -6,7 +6,7 @@ use rusqlite::{Row, Statement};
 
 use super::checksum::Checksum;
 use super::row::{Sql, StoredRow, flag, int, text};
-use crate::domain::ledger::SourceId;
+use crate::domain::column::SourceId;
 use crate::domain::steps::Source;
 
 pub(crate) struct SourceRow {

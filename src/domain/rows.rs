@@ -1,0 +1,147 @@
+//! A ledger as rows: loading them, and taking those that differ. What a store needs, and nothing else.
+
+use super::cell::{Cell, Reread};
+use super::column::{Column, SourceEntry, SourceId};
+use super::day::Day;
+use super::ledger::{Attendance, Ledger};
+use super::remark::{Event, Kind};
+use super::steps::Source;
+use super::timeline::Timeline;
+
+/// How many rows of each kind a ledger has, so that a store notices one that vanished.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct RowCounts {
+    pub(crate) cells: usize,
+    pub(crate) attended: usize,
+    pub(crate) sources: usize,
+    pub(crate) baselines: usize,
+    pub(crate) own_counts: usize,
+    pub(crate) remarks: usize,
+}
+
+/// The rows that differ from what the store holds.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Dirty {
+    pub(crate) revision: bool,
+    pub(crate) sources: Vec<SourceId>,
+    pub(crate) cells: Vec<(Day, SourceId)>,
+    pub(crate) attendance: Vec<Day>,
+    pub(crate) baselines: Vec<SourceId>,
+    pub(crate) own_counts: Vec<(SourceId, Day)>,
+    pub(crate) remarks: Vec<(Day, SourceId, Kind)>,
+}
+
+impl Dirty {
+    pub(super) fn is_empty(&self) -> bool {
+        *self == Dirty::default()
+    }
+
+    pub(super) fn sort(&mut self) {
+        fn unique<T: Ord>(rows: &mut Vec<T>) {
+            rows.sort_unstable();
+            rows.dedup();
+        }
+        unique(&mut self.sources);
+        unique(&mut self.cells);
+        unique(&mut self.attendance);
+        unique(&mut self.baselines);
+        unique(&mut self.own_counts);
+        unique(&mut self.remarks);
+    }
+}
+/// What a store does: load rows, take the changed ones, forget what another device knew.
+impl Ledger {
+    pub(crate) fn load_source(&mut self, name: Source, read_by_device: bool) {
+        self.sources.push(SourceEntry { name, read_by_device, cells: Column::default() });
+    }
+
+    pub(crate) fn load_cell(&mut self, day: Day, id: SourceId, cell: Cell) {
+        self.pending += usize::from(cell.is_pending());
+        self.put_cell(id, day, cell);
+    }
+
+    pub(crate) fn load_attendance(&mut self, day: Day, mark: Attendance) {
+        self.pending += usize::from(mark.pending_since_ms.is_some());
+        self.attendance.insert(day, mark);
+        self.attended.insert(day);
+    }
+
+    /// How many rows of each kind there are.
+    pub(crate) fn row_counts(&self) -> RowCounts {
+        RowCounts {
+            cells: self.known_cells,
+            attended: self.attendance.len(),
+            sources: self.sources.len(),
+            baselines: self.baselines.len(),
+            own_counts: self.own_counts.len(),
+            remarks: self.remarks.len(),
+        }
+    }
+
+    /// Whether a store holds everything as it is.
+    pub(crate) fn is_saved(&self) -> bool {
+        self.dirty.is_empty()
+    }
+
+    /// Notes every row as differing: for a new file that takes over what could be saved of an old one.
+    pub(crate) fn mark_all_dirty(&mut self) {
+        let ids = || (0..).map(SourceId).take(self.sources.len());
+        self.dirty = Dirty {
+            revision: true,
+            sources: ids().collect(),
+            cells: ids()
+                .zip(&self.sources)
+                .flat_map(|(id, entry)| entry.cells.iter().map(move |(day, _)| (day, id)))
+                .collect(),
+            attendance: self.attendance.keys().copied().collect(),
+            baselines: self.baselines.keys().copied().collect(),
+            own_counts: self.own_counts.keys().copied().collect(),
+            remarks: self.remarks.keys().copied().collect(),
+        };
+    }
+
+    /// The full fold over what was loaded.
+    pub(crate) fn rebuild(&mut self) {
+        let columns =
+            || self.sources.iter().map(|entry| &entry.cells).filter(|column| !column.cells.is_empty());
+        let first = columns().map(|c| c.first).min().unwrap_or(0);
+        let end = columns().map(|c| c.first + i32::try_from(c.cells.len()).unwrap_or(0)).max().unwrap_or(0);
+        let days = (first..end).filter_map(|n| Day::from_number(n).ok());
+        let logged = days.filter_map(|day| Some((day, self.totals(day)?)));
+        self.timeline = Timeline::build(*self.timeline.rules(), logged);
+    }
+
+    /// The rows that differ from what the store holds, each once and in key order.
+    pub(crate) fn take_dirty(&mut self) -> Dirty {
+        let mut dirty = std::mem::take(&mut self.dirty);
+        dirty.sort();
+        dirty
+    }
+
+    /// This file came from another device's backup: what that device read and counted is not known here.
+    pub(crate) fn forget_device(&mut self) {
+        for (id, entry) in (0..).map(SourceId).zip(&mut self.sources) {
+            if std::mem::take(&mut entry.read_by_device) {
+                self.dirty.sources.push(id);
+            }
+            let days: Vec<Day> =
+                entry.cells.iter().filter(|(_, c)| c.read_here).map(|(day, _)| day).collect();
+            for day in days {
+                if let Some(mut cell) = entry.cells.get(day).copied() {
+                    cell.read_here = false;
+                    entry.cells.set(day, cell);
+                    self.dirty.cells.push((day, id));
+                }
+            }
+        }
+        self.dirty.baselines.extend(std::mem::take(&mut self.baselines).into_keys());
+        self.dirty.own_counts.extend(std::mem::take(&mut self.own_counts).into_keys());
+    }
+
+    /// A row of this cell was unreadable: the day waits for a full reading.
+    pub(crate) fn note_set_aside(&mut self, day: Day, id: SourceId) {
+        self.edit(day, id, |cell| cell.reread = Reread::Always);
+        // Nobody saw it happen: the time is unknown.
+        self.remark(day, id, Event::SetAside, 0);
+    }
+}
