@@ -39,7 +39,8 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    pub(crate) fn of(ledger: &Ledger, rules: &Rules, as_of: Day, now: Now) -> Snapshot {
+    /// The snapshot of a ledger as of a day.
+    pub fn of(ledger: &Ledger, rules: &Rules, as_of: Day, now: Now) -> Snapshot {
         let statistics = ledger.statistics(rules.statistics(), as_of);
         Snapshot {
             version: SNAPSHOT_VERSION,

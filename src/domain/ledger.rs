@@ -398,10 +398,6 @@ impl Ledger {
             .unwrap_or(Cell::UNKNOWN)
     }
 
-    pub(crate) fn source_name(&self, id: SourceId) -> Option<Source> {
-        self.sources.get(usize::from(id.0)).map(|entry| entry.name)
-    }
-
     /// The cells of a day with their sources, in the order of the sources' first appearance.
     pub(crate) fn cells_of(&self, day: Day) -> impl Iterator<Item = (SourceId, &SourceEntry, &Cell)> {
         (0..)

@@ -13,6 +13,7 @@
 
 pub(crate) mod cell;
 pub(crate) mod code;
+#[cfg_attr(not(feature = "sqlite"), allow(dead_code))]
 pub(crate) mod column;
 pub(crate) mod counter;
 pub(crate) mod day;
@@ -25,6 +26,8 @@ pub(crate) mod level;
 pub(crate) mod query;
 pub(crate) mod register;
 pub(crate) mod remark;
+// A store is the only caller; the pure core alone has none.
+#[cfg_attr(not(feature = "sqlite"), allow(dead_code))]
 pub(crate) mod rows;
 pub(crate) mod stats;
 pub(crate) mod steps;

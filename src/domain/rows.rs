@@ -66,6 +66,10 @@ impl Ledger {
         self.attended.insert(day);
     }
 
+    pub(crate) fn source_name(&self, id: SourceId) -> Option<Source> {
+        self.sources.get(usize::from(id.0)).map(|entry| entry.name)
+    }
+
     /// How many rows of each kind there are.
     pub(crate) fn row_counts(&self) -> RowCounts {
         RowCounts {
