@@ -1,5 +1,77 @@
-//! The step ledger that pedometer and health apps embed.
+//! The step ledger that pedometer and health apps embed: it keeps steps on the device's own SQLite,
+//! merges them by a law that makes retries, duplicates, reordering and late data harmless, and turns
+//! them into health levels, statistics and streaks: the same numbers on every device and on the server.
+//!
+//! # The story
+//!
+//! An app opens a [`StepBook`] on a file and records what its sources say, as often as it likes. Every
+//! call names the present ([`Now`]); nothing in this crate reads a clock or a zone.
+//!
+//! ```
+//! use manbo::{Counts, Day, Deletion, Level, Now, Options, Reading, Source, StepBook};
+//!
+//! # let dir = tempfile::tempdir().unwrap();
+//! let mut book = StepBook::open(dir.path().join("steps.db"), &Options::new())?;
+//! let health = Source::new("apple-health")?;
+//! let saturday: Day = "2022-10-01".parse()?;
+//! let now = Now::on(saturday);
+//!
+//! // Partial readings grow; the same one again, or an older one, changes nothing.
+//! book.record(&Reading::new(saturday, health, 3_200), now)?;
+//! book.record(&Reading::new(saturday, health, 8_500).with_manual(2_000), now)?;
+//! assert!(book.record(&Reading::new(saturday, health, 3_200), now)?.is_empty());
+//!
+//! // A second source is never added: shown is the most that any source says.
+//! book.record(&Reading::new(saturday, Source::new("garmin")?, 9_100), now)?;
+//! let day = book.day(saturday)?.unwrap();
+//! assert_eq!((day.shown, day.ranked, day.level), (10_500, 9_100, Level::Healthy));
+//!
+//! // Wrong numbers can be corrected: the walker deletes the typed-in steps, and the level follows.
+//! let sunday = Now::on(saturday.next());
+//! let left = Some(Counts::new(8_500, 0));
+//! let changes = book.delete(&Deletion { day: saturday, source: health, left }, sunday)?;
+//! assert_eq!(changes[0].after.unwrap().level, Level::Overweight);
+//!
+//! // And there is a reason for every number.
+//! println!("{}", book.explain(saturday)?);
+//! # Ok::<(), manbo::Error>(())
+//! ```
+//!
+//! A server depends on the same crate: [`Store`] holds many users in one file, and [`ingest`] is the
+//! server's half of the exchange. A server with a database of its own takes the crate without its default
+//! feature `sqlite` and gets the pure core: no C, no files.
+//!
+//! # How steps merge
+//!
+//! The value of a (user, source, day) is a [`Register`]: `(epoch, recorded, manual)` or
+//! `(epoch, absent)`. Two registers join by the larger epoch, and at equal epochs by the larger of each
+//! component: idempotent, commutative, associative, so that order, repetition and loss followed by
+//! re-sending cannot change a result. What must go down goes down by a new epoch: a complete reading of a
+//! closed day that was read on this device, a deletion, a correction.
+//!
+//! # Limits
+//!
+//! | what | limit | a breach gets |
+//! |---|---|---|
+//! | recorded + manual of a reading; each component of a register | [`STEPS_MAX`] | `implausible_steps` |
+//! | a day | [`Day::FIRST`] to [`Day::LAST`], not later than tomorrow | `day_out_of_range` |
+//! | a value that does not fit its type | | `bad_value` |
+//! | a source name, and their number | [`SOURCE_LEN_MAX`], [`SOURCES_MAX`] | `bad_source`, `too_many_sources` |
+//! | rules | 1 <= drop below <= raise at, goal >= 1 | `bad_rules` |
+//! | epochs of a cell | 65,535 | `too_many_corrections`; `epoch_not_allowed` on a server |
+//!
+//! They are checked in the order `bad_value`, `bad_source`, `day_out_of_range`, `implausible_steps`,
+//! `too_many_sources`. A refused input changes nothing. Errors name the field, the limit and the rule,
+//! never a person's numbers; [`Error::code`] is the same in every language.
+//!
+//! # What it does not do
+//!
+//! It reads no sensor, no clock and no zone, opens no socket, starts no thread, and keeps no derived
+//! number on disk that could go stale. It never deletes a file: a damaged one is moved aside and reported.
+//! It does not encrypt: the platform's file protection does.
 #![forbid(unsafe_code)]
+#![deny(missing_docs)]
+#![cfg_attr(not(feature = "sqlite"), allow(rustdoc::broken_intra_doc_links))]
 
 mod domain;
 mod error;
@@ -9,6 +81,11 @@ mod snapshot;
 mod stepbook;
 #[cfg(feature = "sqlite")]
 mod store;
+
+/// The README's code, compiled.
+#[cfg(all(doctest, feature = "sqlite"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 pub use domain::code::{Code, Refusal};
 pub use domain::counter::Credit;
