@@ -89,7 +89,7 @@ struct Readme;
 
 pub use domain::code::{Code, Refusal};
 pub use domain::counter::Credit;
-pub use domain::day::{Day, Now, Week, WeekStart};
+pub use domain::day::{Day, Now, UtcOffset, Week, WeekStart};
 pub use domain::digest::Digest;
 pub use domain::explain::{Explanation, LevelAccount, SourceAccount};
 pub use domain::fact::Fact;
@@ -102,7 +102,7 @@ pub use domain::remark::{Event, Ignored, Kept, Kind, Remark};
 pub use domain::stats::{StatRules, Statistics};
 pub use domain::steps::{
     BOOT_LEN_MAX, Correction, CounterReading, Counts, Deletion, Extent, RANKED_MAX, REASON_LEN_MAX, Reading,
-    SOURCE_LEN_MAX, SOURCES_MAX, STEPS_MAX, Source, UtcOffset,
+    SOURCE_LEN_MAX, SOURCES_MAX, STEPS_MAX, Source,
 };
 pub use domain::streak::{Runs, Streaks};
 pub use domain::timeline::{Change, DayState, DayTotals, Timeline};

@@ -10,9 +10,10 @@
 //! ```
 
 use super::code::{Code, Refusal};
+use super::day::UtcOffset;
 use super::register::Register;
 use super::remark::{Event, Ignored, Kept};
-use super::steps::{Counts, Extent, UtcOffset};
+use super::steps::{Counts, Extent};
 
 /// A register and what this device knows about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,7 +5,6 @@ use chrono::{Datelike, NaiveDate};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::code::Refusal;
-use super::steps::UtcOffset;
 
 /// A civil date of the Gregorian calendar, years 0000 to 9999.
 ///
@@ -214,6 +213,31 @@ impl Week {
     }
 }
 
+/// Minutes from UTC that bounded a day: -720 (UTC-12) to 840 (UTC+14).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct UtcOffset(i16);
+
+impl UtcOffset {
+    /// UTC itself.
+    pub const UTC: UtcOffset = UtcOffset(0);
+
+    /// The offset of so many minutes east of UTC.
+    ///
+    /// # Errors
+    /// [`Refusal::BadValue`] outside -720 to 840.
+    pub fn from_minutes(minutes: i32) -> Result<UtcOffset, Refusal> {
+        match i16::try_from(minutes) {
+            Ok(m) if (-720..=840).contains(&m) => Ok(UtcOffset(m)),
+            _ => Err(Refusal::BadValue { field: "offset_minutes", rule: "a whole number from -720 to 840" }),
+        }
+    }
+
+    /// Minutes east of UTC.
+    pub const fn minutes(self) -> i16 {
+        self.0
+    }
+}
+
 /// The caller's present: the instant and the walker's civil day. Nothing in this crate reads a clock.
 ///
 /// ```
@@ -301,6 +325,13 @@ mod tests {
         check("2027-01-01", WeekStart::Saturday, "2026-12-26");
         check("2027-01-02", WeekStart::Saturday, "2027-01-02");
         check("2000-01-01", WeekStart::Monday, "1999-12-27");
+    }
+
+    #[test]
+    fn offsets_are_those_that_exist() {
+        assert!(UtcOffset::from_minutes(-720).is_ok() && UtcOffset::from_minutes(840).is_ok());
+        assert!(UtcOffset::from_minutes(-721).is_err() && UtcOffset::from_minutes(841).is_err());
+        assert!(UtcOffset::from_minutes(i32::MIN).is_err());
     }
 
     #[test]

@@ -10,11 +10,11 @@ use super::code::{Code, Refusal};
 use super::column::{Column, SourceEntry, SourceId};
 use super::counter::{Baseline, Credit};
 use super::day::{Day, Now};
+use super::dirty::{Attendance, Dirty};
 use super::fact::Fact;
 use super::level::LevelRules;
 use super::register::Register;
 use super::remark::{Event, Kind, Remark};
-use super::rows::Dirty;
 use super::steps::{
     BOOT_LEN_MAX, Correction, CounterReading, Counts, Deletion, RANKED_MAX, REASON_LEN_MAX, Reading,
     SOURCES_MAX, STEPS_MAX, Source,
@@ -51,13 +51,6 @@ pub struct Applied {
     pub changes: Vec<Change>,
     /// What a counter reading was worth; `None` for every other operation.
     pub credit: Option<Credit>,
-}
-
-/// An attended day.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Attendance {
-    pub(crate) pending_since_ms: Option<i64>,
-    pub(crate) parked: Option<Code>,
 }
 
 /// One user's facts, and what follows from them.

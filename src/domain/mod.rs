@@ -18,6 +18,8 @@ pub(crate) mod column;
 pub(crate) mod counter;
 pub(crate) mod day;
 pub(crate) mod digest;
+#[cfg_attr(not(feature = "sqlite"), allow(dead_code))]
+pub(crate) mod dirty;
 pub(crate) mod explain;
 pub(crate) mod fact;
 pub(crate) mod ingest;

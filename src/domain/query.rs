@@ -5,8 +5,9 @@ use serde::Serialize;
 use super::cell::{Cell, Reread};
 use super::code::Code;
 use super::day::Day;
+use super::dirty::Attendance;
 use super::fact::Fact;
-use super::ledger::{Attendance, Ledger};
+use super::ledger::Ledger;
 use super::level::Level;
 use super::register::Register;
 use super::stats::{self, StatRules, Statistics};
@@ -158,7 +159,7 @@ pub(crate) fn view(day: Day, source: Source, cell: &Cell) -> CellView {
         manual: cell.register.counts.map_or(0, |c| c.manual),
         read_here: cell.read_here,
         reread: cell.reread != Reread::No,
-        offset_minutes: cell.offset.map(super::steps::UtcOffset::minutes),
+        offset_minutes: cell.offset.map(super::day::UtcOffset::minutes),
         pending_since_ms: cell.pending_since_ms(),
         parked: cell.parked,
     }

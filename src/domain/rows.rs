@@ -3,52 +3,12 @@
 use super::cell::{Cell, Reread};
 use super::column::{Column, SourceEntry, SourceId};
 use super::day::Day;
-use super::ledger::{Attendance, Ledger};
-use super::remark::{Event, Kind};
+use super::dirty::{Attendance, Dirty, RowCounts};
+use super::ledger::Ledger;
+use super::remark::Event;
 use super::steps::Source;
 use super::timeline::Timeline;
 
-/// How many rows of each kind a ledger has, so that a store notices one that vanished.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct RowCounts {
-    pub(crate) cells: usize,
-    pub(crate) attended: usize,
-    pub(crate) sources: usize,
-    pub(crate) baselines: usize,
-    pub(crate) own_counts: usize,
-    pub(crate) remarks: usize,
-}
-
-/// The rows that differ from what the store holds.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Dirty {
-    pub(crate) revision: bool,
-    pub(crate) sources: Vec<SourceId>,
-    pub(crate) cells: Vec<(Day, SourceId)>,
-    pub(crate) attendance: Vec<Day>,
-    pub(crate) baselines: Vec<SourceId>,
-    pub(crate) own_counts: Vec<(SourceId, Day)>,
-    pub(crate) remarks: Vec<(Day, SourceId, Kind)>,
-}
-
-impl Dirty {
-    pub(super) fn is_empty(&self) -> bool {
-        *self == Dirty::default()
-    }
-
-    pub(super) fn sort(&mut self) {
-        fn unique<T: Ord>(rows: &mut Vec<T>) {
-            rows.sort_unstable();
-            rows.dedup();
-        }
-        unique(&mut self.sources);
-        unique(&mut self.cells);
-        unique(&mut self.attendance);
-        unique(&mut self.baselines);
-        unique(&mut self.own_counts);
-        unique(&mut self.remarks);
-    }
-}
 /// What a store does: load rows, take the changed ones, forget what another device knew.
 impl Ledger {
     pub(crate) fn load_source(&mut self, name: Source, read_by_device: bool) {

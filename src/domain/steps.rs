@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::code::Refusal;
-use super::day::Day;
+use super::day::{Day, UtcOffset};
 
 /// The most steps of a day: 200 a minute for 24 hours is 288,000, rounded up. Limits recorded + manual
 /// of a reading, each component of a register, and the shown steps of a day.
@@ -88,31 +88,6 @@ impl Serialize for Source {
 impl<'de> Deserialize<'de> for Source {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Source, D::Error> {
         Source::new(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
-    }
-}
-
-/// Minutes from UTC that bounded a day: -720 (UTC-12) to 840 (UTC+14).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-pub struct UtcOffset(i16);
-
-impl UtcOffset {
-    /// UTC itself.
-    pub const UTC: UtcOffset = UtcOffset(0);
-
-    /// The offset of so many minutes east of UTC.
-    ///
-    /// # Errors
-    /// [`Refusal::BadValue`] outside -720 to 840.
-    pub fn from_minutes(minutes: i32) -> Result<UtcOffset, Refusal> {
-        match i16::try_from(minutes) {
-            Ok(m) if (-720..=840).contains(&m) => Ok(UtcOffset(m)),
-            _ => Err(Refusal::BadValue { field: "offset_minutes", rule: "a whole number from -720 to 840" }),
-        }
-    }
-
-    /// Minutes east of UTC.
-    pub const fn minutes(self) -> i16 {
-        self.0
     }
 }
 
@@ -281,8 +256,5 @@ mod tests {
         assert!(Counts::new(u32::MAX, u32::MAX).check_reading().is_err());
         assert!(Counts::new(STEPS_MAX, STEPS_MAX).check_register().is_ok());
         assert!(Counts::new(0, STEPS_MAX + 1).check_register().is_err());
-        assert!(UtcOffset::from_minutes(-720).is_ok() && UtcOffset::from_minutes(840).is_ok());
-        assert!(UtcOffset::from_minutes(-721).is_err() && UtcOffset::from_minutes(841).is_err());
-        assert!(UtcOffset::from_minutes(i32::MIN).is_err());
     }
 }

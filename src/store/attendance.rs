@@ -8,7 +8,7 @@ use super::checksum::Checksum;
 use super::row::{Sql, StoredRow, int, opt_int, opt_text};
 use crate::domain::code::Code;
 use crate::domain::day::Day;
-use crate::domain::ledger::Attendance;
+use crate::domain::dirty::Attendance;
 
 pub(crate) struct AttendanceRow {
     pub(crate) user: i64,

@@ -9,9 +9,9 @@ use super::row::{Sql, StoredRow, flag, int, opt_int, opt_text};
 use crate::domain::cell::{Cell, Reread};
 use crate::domain::code::Code;
 use crate::domain::column::SourceId;
-use crate::domain::day::Day;
+use crate::domain::day::{Day, UtcOffset};
 use crate::domain::register::Register;
-use crate::domain::steps::{Counts, UtcOffset};
+use crate::domain::steps::Counts;
 
 pub(crate) struct CellRow {
     pub(crate) user: i64,

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Statement};
 use super::checksum::Checksum;
 use super::connection::classify;
 use super::row::{Sql, StoredRow, int, text};
-use crate::domain::rows::RowCounts;
+use crate::domain::dirty::RowCounts;
 use crate::error::{Error, Result};
 
 /// The device's own ledger, before anyone signs in.

@@ -14,9 +14,9 @@ use super::transaction::WriteTx;
 use super::{SetAside, Store};
 use crate::domain::column::SourceId;
 use crate::domain::day::Day;
+use crate::domain::dirty::{Dirty, RowCounts};
 use crate::domain::ledger::Ledger;
 use crate::domain::level::LevelRules;
-use crate::domain::rows::{Dirty, RowCounts};
 use crate::error::{Error, Result};
 
 /// A ledger in memory, with what the file says of it.

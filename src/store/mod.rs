@@ -9,6 +9,7 @@ mod cell;
 mod checksum;
 mod connection;
 mod counter;
+mod failure;
 mod ledger;
 mod loaded;
 mod meta;

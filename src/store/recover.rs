@@ -30,8 +30,8 @@ use super::transaction::WriteTx;
 use super::{Loaded, Options, Recovered, beside, meta};
 use crate::domain::column::SourceId;
 use crate::domain::day::Day;
+use crate::domain::dirty::RowCounts;
 use crate::domain::ledger::Ledger;
-use crate::domain::rows::RowCounts;
 use crate::domain::steps::Source;
 use crate::error::{Error, Result};
 

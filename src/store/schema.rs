@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::connection::classify;
+use super::failure::classify;
 use crate::error::{Error, Result};
 
 /// "manb" in ASCII: what tells a ledger from any other SQLite file.
