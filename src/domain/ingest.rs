@@ -3,6 +3,8 @@
 //! Pure: the caller loads one user's ledger, calls [`ingest`], and writes what changed in one
 //! transaction. The user comes from the credentials, never from the batch.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use super::code::{Code, Refusal};
@@ -10,7 +12,7 @@ use super::day::{Day, Now};
 use super::fact::Fact;
 use super::ledger::Ledger;
 use super::register::Register;
-use super::steps::Counts;
+use super::steps::{Counts, Source};
 use super::timeline::Change;
 
 /// How far a client's epoch may run ahead of the server's: at two epochs a deletion, more than 2,000
@@ -59,16 +61,23 @@ pub struct Ingested {
     pub receipt: Receipt,
     /// Every day that differs, for totals kept behind rankings.
     pub changes: Vec<Change>,
+    /// The plan: the facts that differ from before, each once, for a server with a database of its own to
+    /// write in the same transaction.
+    pub written: Vec<Fact>,
 }
 
 /// Joins a client's facts into the server's ledger: one verdict an item, duplicates joined, the revision
 /// raised once if anything changed. `since` is the revision that the client knows.
 pub fn ingest(server: &mut Ledger, batch: &[Fact], since: u64, policy: IngestPolicy, now: Now) -> Ingested {
     let mut receipt = Receipt::default();
-    let before = server.dirty.clone();
+    let mut written = BTreeSet::new();
     for fact in batch {
+        let known = server.known(fact);
         match accept(server, fact, policy, now) {
             Ok(flagged) => {
+                if server.known(fact) != known {
+                    written.insert(key(fact));
+                }
                 receipt.accepted.push(*fact);
                 if flagged {
                     receipt.flagged.push(*fact);
@@ -78,7 +87,7 @@ pub fn ingest(server: &mut Ledger, batch: &[Fact], since: u64, policy: IngestPol
         }
     }
     let changes = server.settle();
-    if server.dirty != before {
+    if !written.is_empty() {
         server.revision += 1;
         server.dirty.revision = true;
     }
@@ -86,7 +95,16 @@ pub fn ingest(server: &mut Ledger, batch: &[Fact], since: u64, policy: IngestPol
     if since != server.revision {
         receipt.facts = server.facts();
     }
-    Ingested { receipt, changes }
+    let written = written.into_iter().map(|(day, source)| server.fact(day, source)).collect();
+    Ingested { receipt, changes, written }
+}
+
+/// A cell, or (without a source) an attended day.
+fn key(fact: &Fact) -> (Day, Option<Source>) {
+    match fact {
+        Fact::Cell { day, source, .. } => (*day, Some(*source)),
+        Fact::Attended(day) => (*day, None),
+    }
 }
 
 fn accept(server: &mut Ledger, fact: &Fact, policy: IngestPolicy, now: Now) -> Result<bool, Refusal> {
@@ -117,6 +135,21 @@ fn epoch_allowed(client: Register, server: Register) -> bool {
 }
 
 impl Ledger {
+    /// What is known under a fact's key; `None` for a day that is not attended.
+    fn known(&self, fact: &Fact) -> Option<Register> {
+        match fact {
+            Fact::Cell { day, source, .. } => Some(self.register(*day, source)),
+            Fact::Attended(day) => self.attended(*day).then_some(Register::UNKNOWN),
+        }
+    }
+
+    fn fact(&self, day: Day, source: Option<Source>) -> Fact {
+        match source {
+            Some(source) => Fact::Cell { day, source, register: self.register(day, &source) },
+            None => Fact::Attended(day),
+        }
+    }
+
     /// Applies a server's answer: verdicts first, then the server's facts. No memory of the request is
     /// needed: a fact that changed since stays pending.
     ///
@@ -140,7 +173,6 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use super::super::level::{GapPolicy, Level, LevelRules};
-    use super::super::steps::Source;
     use super::*;
 
     fn ledger() -> Ledger {
@@ -182,6 +214,14 @@ mod tests {
             ]
         );
         assert_eq!((done.receipt.accepted.len(), done.receipt.revision, done.changes.len()), (4, 1, 2));
+        assert_eq!(
+            done.written,
+            [cell("2022-10-01", 4_096, 8_000), cell("2022-10-03", 0, 9_000), Fact::Attended(latest_day)]
+        );
+        assert_eq!(
+            Ledger::load(*server.timeline().rules(), 1, done.written).unwrap().digest(),
+            server.digest()
+        );
         assert_eq!(server.pending_count(), 0);
         let again = ingest(&mut server, &done.receipt.accepted, 1, policy, now);
         assert_eq!((again.receipt.revision, again.changes.len(), again.receipt.facts.len()), (1, 0, 0));

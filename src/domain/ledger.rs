@@ -96,6 +96,26 @@ impl Ledger {
         }
     }
 
+    /// A ledger from facts that a server keeps in a database of its own, at that server's revision.
+    ///
+    /// # Errors
+    /// The refusal of the first fact outside the limits of section 8: a damaged row.
+    pub fn load(
+        rules: LevelRules,
+        revision: u64,
+        facts: impl IntoIterator<Item = Fact>,
+    ) -> Result<Ledger, Refusal> {
+        let mut ledger = Ledger::new(rules);
+        for fact in facts {
+            ledger.receive(&fact, From::Client, Now::on(fact.day()))?;
+        }
+        ledger.touched.clear();
+        ledger.dirty = Dirty::default();
+        ledger.revision = revision;
+        ledger.rebuild();
+        Ok(ledger)
+    }
+
     /// Applies one operation and reports what it changed.
     ///
     /// # Errors
