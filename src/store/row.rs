@@ -42,9 +42,17 @@ impl Sql {
     pub(crate) fn of<R: StoredRow>() -> Sql {
         let columns = R::COLUMNS.join(", ");
         let one_row = format!("({})", vec!["?"; R::COLUMNS.len()].join(", "));
+        // A table with a composite key has no other index (a test holds this): there REPLACE is one search
+        // and one write, where an upsert searches twice and opens a temporary table for each row. Where
+        // another index is (the name of a user), REPLACE could delete a row that is not meant.
+        let key_alone = R::KEY_COLUMNS > 1;
         let put = |rows: usize| {
-            let mut sql = format!("INSERT INTO {} ({columns}) VALUES ", R::TABLE);
+            let verb = if key_alone { "REPLACE" } else { "INSERT" };
+            let mut sql = format!("{verb} INTO {} ({columns}) VALUES ", R::TABLE);
             sql += &vec![one_row.as_str(); rows].join(", ");
+            if key_alone {
+                return sql;
+            }
             let (key, values) = R::COLUMNS.split_at(R::KEY_COLUMNS);
             // A String never fails to take text.
             let _ = write!(sql, " ON CONFLICT ({}) DO UPDATE SET ", key.join(", "));
@@ -98,22 +106,27 @@ pub(crate) fn scan<R: StoredRow>(
 /// Writes rows, many a statement.
 pub(crate) fn put<R: StoredRow>(tx: &WriteTx<'_>, rows: impl Iterator<Item = R>) -> Result<()> {
     let rows: Vec<R> = rows.collect();
-    let chunks = rows.chunks_exact(ROWS_A_STATEMENT);
-    for row in chunks.remainder() {
-        put_chunk(tx, &R::sql().put_one, std::slice::from_ref(row))?;
-    }
-    for chunk in chunks {
-        put_chunk(tx, &R::sql().put_many, chunk)?;
-    }
-    Ok(())
+    let (many, rest) = rows.split_at(rows.len() - rows.len() % ROWS_A_STATEMENT);
+    put_chunks(tx, &R::sql().put_many, many.chunks(ROWS_A_STATEMENT))?;
+    put_chunks(tx, &R::sql().put_one, rest.chunks(1))
 }
 
-fn put_chunk<R: StoredRow>(tx: &WriteTx<'_>, sql: &str, rows: &[R]) -> Result<()> {
-    let mut statement = tx.prepare_cached(sql).map_err(classify)?;
-    for (i, row) in rows.iter().enumerate() {
-        row.bind(&mut statement, 1 + i * R::COLUMNS.len()).map_err(classify)?;
+fn put_chunks<'r, R: StoredRow + 'r>(
+    tx: &WriteTx<'_>,
+    sql: &str,
+    chunks: impl ExactSizeIterator<Item = &'r [R]>,
+) -> Result<()> {
+    if chunks.len() == 0 {
+        return Ok(());
     }
-    statement.raw_execute().map(|_| ()).map_err(classify)
+    let mut statement = tx.prepare_cached(sql).map_err(classify)?;
+    for chunk in chunks {
+        for (i, row) in chunk.iter().enumerate() {
+            row.bind(&mut statement, 1 + i * R::COLUMNS.len()).map_err(classify)?;
+        }
+        statement.raw_execute().map_err(classify)?;
+    }
+    Ok(())
 }
 
 /// Deletes the rows with these keys.
@@ -162,5 +175,33 @@ pub(crate) fn opt_text<'r>(row: &'r Row<'_>, column: usize) -> Option<Option<&'r
     match row.get_ref(column).ok()? {
         ValueRef::Null => Some(None),
         value => value.as_str().ok().map(Some),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::Connection;
+
+    use crate::store::schema;
+
+    #[test]
+    fn a_table_with_a_composite_key_has_no_other_index() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        schema::migrate(&mut connection, schema::State::New).unwrap();
+        let mut statement = connection
+            .prepare(
+                "SELECT t.name, count(*), count(*) FILTER (WHERE i.origin <> 'pk')
+                   FROM pragma_table_list t, pragma_index_list(t.name) i
+                  WHERE t.schema = 'main' AND t.wr GROUP BY t.name",
+            )
+            .unwrap();
+        let tables: Vec<(String, i64, i64)> = statement
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        for table in ["attendance", "baseline", "cell", "own_count", "remark", "source"] {
+            assert!(tables.contains(&(table.to_owned(), 1, 0)), "{table}: {tables:?}");
+        }
     }
 }
