@@ -230,7 +230,8 @@ impl Ledger {
                 self.dirty.baselines.push(id);
             }
         }
-        if let Credit::Steps(steps @ 1..) = credit {
+        // Also when it stood still: 0 steps of a day are known steps.
+        if let Credit::Steps(steps) = credit {
             self.credit(reading, id, steps, now);
         }
         Ok(credit)

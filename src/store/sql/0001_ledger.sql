@@ -24,7 +24,7 @@ CREATE TABLE source (
     user           INTEGER NOT NULL,
     id             INTEGER NOT NULL CHECK (id BETWEEN 0 AND 65535),
     name           TEXT    NOT NULL CHECK (length(name) BETWEEN 1 AND 32),
-    read_by_device INTEGER NOT NULL CHECK (read_by_device IN (0, 1)),
+    read_by_device INTEGER NOT NULL CHECK (read_by_device BETWEEN 0 AND 1),
     chk            INTEGER NOT NULL,
     PRIMARY KEY (user, id)
 ) STRICT, WITHOUT ROWID;
@@ -36,8 +36,8 @@ CREATE TABLE cell (
     epoch            INTEGER NOT NULL CHECK (epoch BETWEEN 0 AND 65535),
     recorded         INTEGER CHECK (recorded BETWEEN 0 AND 300000),   -- NULL: absent
     manual           INTEGER NOT NULL CHECK (manual BETWEEN 0 AND 300000),
-    read_here        INTEGER NOT NULL CHECK (read_here IN (0, 1)),
-    reread           INTEGER NOT NULL CHECK (reread IN (0, 1, 2)),
+    read_here        INTEGER NOT NULL CHECK (read_here BETWEEN 0 AND 1),
+    reread           INTEGER NOT NULL CHECK (reread BETWEEN 0 AND 2),
     offset_minutes   INTEGER CHECK (offset_minutes BETWEEN -720 AND 840),
     pending_since_ms INTEGER,          -- NULL: known at the server
     parked           TEXT,             -- the code with which the server refused it
