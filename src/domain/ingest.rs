@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::code::{Code, Refusal};
 use super::day::{Day, Now};
 use super::fact::Fact;
-use super::ledger::Ledger;
+use super::ledger::{Applied, Ledger, Operation};
 use super::register::Register;
 use super::steps::{Counts, Source};
 use super::timeline::Change;
@@ -107,6 +107,20 @@ fn key(fact: &Fact) -> (Day, Option<Source>) {
     }
 }
 
+/// An operation of the server's own operators, a correction or its end: like a batch it raises the revision
+/// once if it changed a register, so that every device hears of it with its next receipt.
+///
+/// # Errors
+/// Those of [`Ledger::apply`].
+pub fn moderate(server: &mut Ledger, operation: Operation<'_>, now: Now) -> Result<Applied, Refusal> {
+    let credit = server.stage(operation, now)?;
+    if server.has_touched() {
+        server.revision += 1;
+        server.dirty.revision = true;
+    }
+    Ok(Applied { changes: server.settle(), credit })
+}
+
 fn accept(server: &mut Ledger, fact: &Fact, policy: IngestPolicy, now: Now) -> Result<bool, Refusal> {
     if fact.day() > policy.latest_day {
         return Err(Refusal::FutureDay);
@@ -160,7 +174,7 @@ impl Ledger {
         receipt.accepted.iter().for_each(|fact| self.answer(fact, None));
         receipt.refused.iter().for_each(|refused| self.answer(&refused.fact, Some(refused.code)));
         for fact in &receipt.facts {
-            self.stage(super::ledger::Operation::Receive(fact), now)?;
+            self.stage(Operation::Receive(fact), now)?;
         }
         if receipt.revision != self.revision {
             self.revision = receipt.revision;
@@ -173,6 +187,7 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use super::super::level::{GapPolicy, Level, LevelRules};
+    use super::super::steps::Correction;
     use super::*;
 
     fn ledger() -> Ledger {
@@ -231,6 +246,25 @@ mod tests {
             (0, 0),
             "below the server's own"
         );
+    }
+
+    #[test]
+    fn a_correction_on_the_server_reaches_a_device_that_was_up_to_date() {
+        let latest_day: Day = "2022-10-04".parse().unwrap();
+        let (policy, now) = (IngestPolicy { latest_day, recovery: false }, Now::on(latest_day));
+        let (mut server, mut phone) = (ledger(), ledger());
+        let done = ingest(&mut server, &[cell("2022-10-03", 0, 28_000)], 0, policy, now);
+        phone.apply_receipt(&done.receipt, now).unwrap();
+        let day = "2022-10-03".parse().unwrap();
+        let source = Source::new("health").unwrap();
+        let correction = Correction { day, source, to: Some(Counts::new(8_000, 0)), reason: "shaken" };
+        let changes = moderate(&mut server, Operation::Correct(&correction), now).unwrap().changes;
+        assert_eq!(changes.len(), 1);
+        let _ = moderate(&mut server, Operation::Unpin(latest_day, source), now).unwrap();
+        assert_eq!(server.revision(), 2, "an unpin of what is not pinned changes nothing");
+        let pull = ingest(&mut server, &[], phone.revision(), policy, now);
+        phone.apply_receipt(&pull.receipt, now).unwrap();
+        assert_eq!((phone.digest(), phone.revision()), (server.digest(), 2));
     }
 
     #[test]

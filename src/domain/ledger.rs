@@ -140,6 +140,11 @@ impl Ledger {
         }
     }
 
+    /// Whether a register changed that is not yet worked out.
+    pub(super) fn has_touched(&self) -> bool {
+        !self.touched.is_empty()
+    }
+
     /// Works out the days that were touched since the last call.
     pub(crate) fn settle(&mut self) -> Vec<Change> {
         let mut days = std::mem::take(&mut self.touched);

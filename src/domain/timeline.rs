@@ -256,5 +256,9 @@ impl Timeline {
             self.initial.drain(..start);
             self.first = self.first.plus(i32::try_from(start).unwrap_or(0));
         }
+        if self.shown.is_empty() {
+            // As new: where it once began means nothing.
+            self.first = Day::FIRST;
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Opening a connection: flags, pragmas each with its reason, identity, and what each SQLite error means.
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 pub(crate) use super::failure::classify;
-use super::schema;
+use super::{schema, transaction};
 use crate::error::{Error, Result};
 
 /// How durable a success is.
@@ -40,34 +41,84 @@ pub(crate) fn open(path: &Path, opening: Opening) -> Result<Connection> {
     if rusqlite::version_number() < SQLITE_MIN {
         return Err(Error::Internal("this build links an SQLite older than 3.51.3".into()));
     }
-    let wal_waits = std::fs::metadata(super::beside(path, "-wal")).is_ok_and(|wal| wal.len() > 0);
+    let waits = ["-wal", "-journal"].iter().any(|suffix| super::beside(path, suffix).exists());
+    if waits {
+        refuse_untouched(path)?;
+    }
     // No mutex of SQLite's own: a connection is used by one thread at a time, as `&mut` says.
     let flags =
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut connection = Connection::open_with_flags(path, flags).map_err(classify)?;
+    let mut connection =
+        Connection::open_with_flags(path, flags).map_err(|error| read_only_or(classify(error), path))?;
     connection.busy_timeout(opening.busy_timeout).map_err(classify)?;
     // Until the file is known to be ours, closing must not checkpoint what waits in its WAL.
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, wal_waits).map_err(classify)?;
-    let state = schema::identify(&connection)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, waits).map_err(classify)?;
+    let state =
+        transaction::read(&connection, schema::identify).map_err(|error| read_only_or(error, path))?;
     if connection.is_readonly("main").map_err(classify)? {
         return Err(Error::ReadOnly("the file was opened read-only".into()));
     }
-    configure(&connection, opening, state)?;
+    configure(&connection, opening)?;
     schema::migrate(&mut connection, state)?;
+    schema::verify(&connection)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false).map_err(classify)?;
     Ok(connection)
 }
 
-fn configure(connection: &Connection, opening: Opening, state: schema::State) -> Result<()> {
+/// Refuses a foreign or newer file without touching it: to look at a file whose WAL or journal waits,
+/// SQLite would make a `-shm` or roll back. So this look leaves them out; what they hold is seen next.
+fn refuse_untouched(path: &Path) -> Result<()> {
+    let Some(name) = path.to_str().filter(|_| cfg!(unix)) else { return Ok(()) };
+    let mut uri = String::from("file:");
+    for byte in name.bytes() {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => uri.push(byte.into()),
+            // A String never fails to take text.
+            _ => write!(uri, "%{byte:02x}").unwrap_or_default(),
+        }
+    }
+    uri += "?immutable=1";
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let Ok(connection) = Connection::open_with_flags(uri, flags) else { return Ok(()) };
+    match schema::identify(&connection) {
+        Err(error @ (Error::Foreign | Error::NewerSchema { .. })) => Err(error),
+        // Any other fault is for the ordinary way to meet and to name.
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+/// SQLite says "cannot open" of a locked phone and of a folder in which its WAL cannot be made alike.
+fn read_only_or(error: Error, path: &Path) -> Error {
+    const EACCES: i32 = 13;
+    const EROFS: i32 = 30;
+    if !matches!(error, Error::Unreachable(_)) {
+        return error;
+    }
+    let trial = super::beside(path, ".trial");
+    match std::fs::File::create_new(&trial) {
+        Ok(_) => {
+            // Empty and of our own making.
+            let _ = std::fs::remove_file(trial);
+            error
+        }
+        // A locked phone says EPERM.
+        Err(why) if matches!(why.raw_os_error(), Some(EACCES | EROFS)) => {
+            Error::ReadOnly("no file can be made in the folder".into())
+        }
+        Err(_) => error,
+    }
+}
+
+fn configure(connection: &Connection, opening: Opening) -> Result<()> {
     // A file from elsewhere must not run code of its own or change the schema behind our back.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true).map_err(classify)?;
     // "text" in double quotes is an identifier; a typing error in our SQL is an error.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false).map_err(classify)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, false).map_err(classify)?;
-    if state == schema::State::New {
-        // Readers and a writer at once (app, widget), one fsync a commit. Stays with the file.
-        connection.execute_batch("PRAGMA journal_mode = WAL").map_err(classify)?;
-    }
+    // Readers and a writer at once (app, widget), one fsync a commit. Stays with the file, unless a
+    // flipped bit says otherwise.
+    connection.execute_batch("PRAGMA journal_mode = WAL").map_err(classify)?;
     let synchronous = match opening.durability {
         Durability::Full => "FULL",
         Durability::Normal => "NORMAL",

@@ -41,3 +41,12 @@ pub(crate) fn classify(error: rusqlite::Error) -> Error {
         _ => Error::Internal("an SQLite call was used wrongly".into()),
     }
 }
+
+/// What a failed file operation means for an app. The kind only: the error's text may hold a path.
+pub(crate) fn io(error: std::io::Error) -> Error {
+    match error.kind() {
+        std::io::ErrorKind::StorageFull => Error::Full(error.kind().to_string().into()),
+        std::io::ErrorKind::ReadOnlyFilesystem => Error::ReadOnly(error.kind().to_string().into()),
+        kind => Error::Unreachable(kind.to_string().into()),
+    }
+}

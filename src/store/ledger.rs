@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Statement};
 
 use super::checksum::Checksum;
 use super::connection::classify;
-use super::row::{Sql, StoredRow, int, text};
+use super::row::{self, Sql, StoredRow, int, text};
 use crate::domain::dirty::RowCounts;
 use crate::error::{Error, Result};
 
@@ -28,6 +28,12 @@ impl LedgerRow {
         let [cells, attended, sources] = [cells, attended, sources].map(count);
         let [baselines, own_counts, remarks] = [baselines, own_counts, remarks].map(count);
         [self.revision, cells, attended, sources, baselines, own_counts, remarks]
+    }
+
+    /// How many rows of the other tables are this user's.
+    pub(crate) fn counted(&self) -> usize {
+        let RowCounts { cells, attended, sources, baselines, own_counts, remarks } = self.rows;
+        cells + attended + sources + baselines + own_counts + remarks
     }
 
     fn checksum(&self) -> i32 {
@@ -88,24 +94,30 @@ pub(crate) fn find(connection: &Connection, name: &str) -> Result<Option<LedgerR
     let mut statement = connection.prepare_cached(sql).map_err(classify)?;
     let row = statement.query_row([name], |row| Ok(LedgerRow::decode(row))).optional().map_err(classify)?;
     match row {
-        None => Ok(None),
+        None => check_absent(connection, name).map(|()| None),
         Some(Some(row)) => Ok(Some(row)),
         // Its row counts guard the other tables: without them nothing can be trusted alone.
-        Some(None) => Err(Error::Corrupt("a row of the ledger table fails its checksum".into())),
+        Some(None) => Err(damaged()),
+    }
+}
+
+fn damaged() -> Error {
+    Error::Corrupt("a row of the ledger table fails its checksum".into())
+}
+
+/// The index says that there is no such user: a damaged one must not make a ledger look empty, nor start
+/// a second one.
+fn check_absent(connection: &Connection, name: &str) -> Result<()> {
+    let sql = "SELECT count(*) FROM ledger NOT INDEXED WHERE name = ?1";
+    let mut statement = connection.prepare_cached(sql).map_err(classify)?;
+    match statement.query_row([name], |row| row.get::<_, i64>(0)).map_err(classify)? {
+        0 => Ok(()),
+        _ => Err(Error::Corrupt("the index of users misses one".into())),
     }
 }
 
 /// The number of a new user.
 pub(crate) fn new_user(connection: &Connection, name: &str) -> Result<i64> {
-    // The index said that there is no such user; a damaged index must not start a second ledger.
-    let known = connection
-        .query_row("SELECT count(*) FROM ledger NOT INDEXED WHERE name = ?1", [name], |row| {
-            row.get::<_, i64>(0)
-        })
-        .map_err(classify)?;
-    if known > 0 {
-        return Err(Error::Corrupt("the index of users misses one".into()));
-    }
     if name.is_empty() {
         return Ok(DEVICE_USER);
     }
@@ -115,7 +127,11 @@ pub(crate) fn new_user(connection: &Connection, name: &str) -> Result<i64> {
 
 /// Every user, in the order of their numbers.
 pub(crate) fn names(connection: &Connection) -> Result<Vec<String>> {
-    let mut statement = connection.prepare("SELECT name FROM ledger ORDER BY user").map_err(classify)?;
-    let names = statement.query_map([], |row| row.get(0)).map_err(classify)?;
-    names.collect::<rusqlite::Result<_>>().map_err(classify)
+    let mut names = Vec::new();
+    let mut all_good = true;
+    row::scan(connection, "ORDER BY user", |row: std::result::Result<LedgerRow, _>| match row {
+        Ok(row) => names.push(row.name),
+        Err(_) => all_good = false,
+    })?;
+    if all_good { Ok(names) } else { Err(damaged()) }
 }

@@ -3,11 +3,12 @@
 use rusqlite::Connection;
 
 use super::attendance::AttendanceRow;
+use super::carve::Decoder;
 use super::cell::CellRow;
 use super::counter::{BaselineRow, OwnCountRow};
 use super::ledger::{self, LedgerRow};
 use super::remark::RemarkRow;
-use super::row;
+use super::row::{self, StoredRow};
 use super::set_aside::BadRow;
 use super::source::SourceRow;
 use super::transaction::WriteTx;
@@ -140,23 +141,38 @@ fn load_rows(snapshot: &Connection, row: &LedgerRow, ledger: &mut Ledger) -> Res
     Ok(bad)
 }
 
-/// Names a bad row, and puts its day on the re-read list where the row still tells it.
-fn note(row: &BadRow, ledger: &mut Ledger) -> SetAside {
+/// Names a bad row, and puts its day on the re-read list as far as the row still tells it.
+pub(crate) fn note(row: &BadRow, ledger: &mut Ledger) -> SetAside {
     use rusqlite::types::Value;
-    let number = |index: usize| match row.values.get(index) {
+    // The flipped bit may lie in the day itself.
+    let values = true_values(row).unwrap_or_else(|| row.values.clone());
+    let number = |index: usize| match values.get(index) {
         Some(Value::Integer(n)) => i32::try_from(*n).ok(),
         _ => None,
     };
-    let day_column = if row.table == "own_count" { 2 } else { 1 };
-    let source_column = if row.table == "own_count" || row.table == "baseline" { 1 } else { 2 };
+    let day_column = if row.table == OwnCountRow::TABLE { 2 } else { 1 };
+    let source_column = if matches!(row.table, OwnCountRow::TABLE | BaselineRow::TABLE) { 1 } else { 2 };
     let day = number(day_column).and_then(|n| Day::from_number(n).ok()).filter(|day| day.is_storable());
     let id = number(source_column).and_then(|n| u16::try_from(n).ok()).map(SourceId);
     let source = id.and_then(|id| ledger.source_name(id));
-    if let (true, Some(day), Some(id), Some(_)) = (row.table == "cell", day, id, source) {
+    if let (CellRow::TABLE, Some(day), Some(id), Some(_)) = (row.table, day, id, source) {
         ledger.note_set_aside(day, id);
     }
-    let day = if row.table == "baseline" { None } else { day };
-    SetAside { table: row.table, day, source: if row.table == "attendance" { None } else { source } }
+    let day = if row.table == BaselineRow::TABLE { None } else { day };
+    SetAside { table: row.table, day, source: if row.table == AttendanceRow::TABLE { None } else { source } }
+}
+
+fn true_values(row: &BadRow) -> Option<Vec<rusqlite::types::Value>> {
+    let decoder = Decoder::new().ok()?;
+    let values = &row.values;
+    match row.table {
+        CellRow::TABLE => decoder.mended_values::<CellRow>(values),
+        AttendanceRow::TABLE => decoder.mended_values::<AttendanceRow>(values),
+        BaselineRow::TABLE => decoder.mended_values::<BaselineRow>(values),
+        OwnCountRow::TABLE => decoder.mended_values::<OwnCountRow>(values),
+        RemarkRow::TABLE => decoder.mended_values::<RemarkRow>(values),
+        _ => None,
+    }
 }
 
 fn put_facts(tx: &WriteTx<'_>, user: i64, ledger: &Ledger, dirty: &Dirty) -> Result<()> {

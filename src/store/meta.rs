@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension};
 
+use super::checksum::Checksum;
 use super::connection::classify;
 use super::transaction::WriteTx;
 use crate::error::Result;
@@ -9,13 +10,27 @@ use crate::error::Result;
 /// The device that last opened the file.
 pub(crate) const INSTALL_ID: &str = "install_id";
 
+/// The value of a key; `None` where there is none or its checksum, which lies beside it, disagrees.
 pub(crate) fn get(connection: &Connection, key: &str) -> Result<Option<String>> {
     let sql = "SELECT value FROM meta WHERE key = ?1";
-    connection.query_row(sql, [key], |row| row.get(0)).optional().map_err(classify)
+    let mut statement = connection.prepare_cached(sql).map_err(classify)?;
+    let mut get =
+        |key: &str| statement.query_row([key], |row| row.get::<_, String>(0)).optional().map_err(classify);
+    let (value, sum) = (get(key)?, get(&checksum_key(key))?);
+    Ok(value.filter(|value| sum == Some(checksum(value))))
 }
 
 pub(crate) fn set(tx: &WriteTx<'_>, key: &str, value: &str) -> Result<()> {
-    let sql = "INSERT INTO meta (key, value) VALUES (?1, ?2)
+    let sql = "INSERT INTO meta (key, value) VALUES (?1, ?2), (?3, ?4)
                ON CONFLICT (key) DO UPDATE SET value = excluded.value";
-    tx.execute(sql, (key, value)).map(|_| ()).map_err(classify)
+    let row = (key, value, checksum_key(key), checksum(value));
+    tx.execute(sql, row).map(|_| ()).map_err(classify)
+}
+
+fn checksum_key(key: &str) -> String {
+    format!("{key}_chk")
+}
+
+fn checksum(value: &str) -> String {
+    Checksum::of(8).text(value).finish().to_string()
 }

@@ -5,10 +5,12 @@
 //! written in one transaction. Nothing derived is stored, so nothing can drift.
 
 mod attendance;
+mod carve;
 mod cell;
 mod checksum;
 mod connection;
 mod counter;
+mod exchange;
 mod failure;
 mod ledger;
 mod loaded;
@@ -16,6 +18,7 @@ mod meta;
 mod recover;
 mod remark;
 mod row;
+mod salvage;
 mod schema;
 mod set_aside;
 mod source;
@@ -170,6 +173,8 @@ pub struct Store {
     path: PathBuf,
     options: Options,
     connection: Option<Connection>,
+    /// Whether the host asked for no connection; without that, a lost one is opened again.
+    suspended: bool,
     file: Option<FileId>,
     report: Report,
 }
@@ -180,8 +185,11 @@ impl std::fmt::Debug for Store {
     }
 }
 
-/// A damaged file is rebuilt once a call; what is damaged again at once is reported.
-const RECOVERIES_A_CALL: usize = 1;
+/// A damaged file is rebuilt once a call, perhaps by another process first; what is damaged again at
+/// once is reported.
+const RECOVERIES_A_CALL: usize = 2;
+/// The version of a ledger that is never current.
+const NEVER_CURRENT: i64 = -1;
 
 impl Store {
     /// Opens a file, creating it where there is none. A damaged file is moved aside and rebuilt from what
@@ -195,11 +203,9 @@ impl Store {
         check_user(&options.user)?;
         let path = path.as_ref().to_path_buf();
         let report = Report::default();
-        let mut store = Store { path, options: options.clone(), connection: None, file: None, report };
-        store.recovering(|store| {
-            store.connect()?;
-            store.notice_other_device()
-        })?;
+        let options = options.clone();
+        let mut store = Store { path, options, connection: None, suspended: false, file: None, report };
+        store.recovering(Store::notice_other_device)?;
         Ok(store)
     }
 
@@ -240,6 +246,7 @@ impl Store {
     /// # Errors
     /// Those of the storage; the connection is closed all the same.
     pub fn suspend(&mut self) -> Result<()> {
+        self.suspended = true;
         match self.connection.take() {
             None => Ok(()),
             Some(connection) => connection.close().map_err(|(_, error)| classify(error)),
@@ -254,7 +261,9 @@ impl Store {
         if self.connection.is_some() {
             return Ok(());
         }
-        self.recovering(Store::connect)
+        self.suspended = false;
+        // Meanwhile the file may have been restored from a backup.
+        self.recovering(Store::notice_other_device)
     }
 
     /// Whether the connection is open.
@@ -263,10 +272,21 @@ impl Store {
     }
 
     fn connect(&mut self) -> Result<()> {
-        recover::finish_interrupted(&self.path)?;
-        self.connection = Some(connection::open(&self.path, self.options.opening())?);
-        self.file = FileId::of(&self.path);
-        Ok(())
+        loop {
+            self.connection = None;
+            let finished = recover::finish_interrupted(&self.path, &self.options)?;
+            self.report.recovered.extend(finished);
+            let before = FileId::of(&self.path);
+            self.file = before;
+            recover::check_unseen_damage(&self.path)?;
+            let connection = connection::open(&self.path, self.options.opening())?;
+            self.file = FileId::of(&self.path);
+            // Another process may have exchanged the file just now.
+            if before.is_none() || before == self.file {
+                self.connection = Some(connection);
+                return Ok(());
+            }
+        }
     }
 
     fn connected(&self) -> Result<&Connection> {
@@ -279,26 +299,59 @@ impl Store {
         statement.query_row([], |row| row.get(0)).map_err(classify)
     }
 
-    /// Whether nobody else has changed the file since this was loaded.
+    /// Whether nobody else has changed the file, or put another in its place, since this was loaded.
     pub(crate) fn is_current(&self, loaded: &Loaded) -> Result<bool> {
-        Ok(Store::version(self.connected()?)? == loaded.version)
+        if self.connection.is_none() && !self.suspended {
+            return Ok(false);
+        }
+        Ok(Store::version(self.connected()?)? == loaded.version && !self.has_moved())
+    }
+
+    /// Another process may have moved the file aside and rebuilt it.
+    fn has_moved(&self) -> bool {
+        self.file != FileId::of(&self.path)
     }
 
     pub(crate) fn load(&mut self, user: &str) -> Result<Loaded> {
         check_user(user)?;
         self.recovering(|store| {
+            if store.connection.is_some() && store.has_moved() {
+                store.connect()?;
+            }
             let rules = *store.options.rules.levels();
-            let (loaded, bad) =
+            let (mut loaded, bad) =
                 transaction::read(store.connected()?, |snapshot| Loaded::load(snapshot, user, rules))?;
             if bad.is_empty() {
                 return Ok(loaded);
             }
-            let tx = WriteTx::begin(store.connected()?)?;
-            let (loaded, set_aside) = Loaded::load_for_write(&tx, user, rules)?;
-            tx.commit()?;
-            store.report.set_aside.extend(set_aside);
-            Ok(loaded)
+            match store.set_aside(user) {
+                Ok(loaded) => Ok(loaded),
+                // Reading goes on where nothing can be written; every call tries again.
+                Err(Error::Full(_) | Error::ReadOnly(_) | Error::Busy(_)) => {
+                    let noted = bad.iter().map(|row| loaded::note(row, &mut loaded.ledger)).collect();
+                    store.note(noted);
+                    loaded.version = NEVER_CURRENT;
+                    Ok(loaded)
+                }
+                Err(error) => Err(error),
+            }
         })
+    }
+
+    fn set_aside(&mut self, user: &str) -> Result<Loaded> {
+        let tx = WriteTx::begin(self.connected()?)?;
+        let (loaded, noted) = Loaded::load_for_write(&tx, user, *self.options.rules.levels())?;
+        tx.commit()?;
+        self.note(noted);
+        Ok(loaded)
+    }
+
+    fn note(&mut self, noted: Vec<SetAside>) {
+        for row in noted {
+            if !self.report.set_aside.contains(&row) {
+                self.report.set_aside.push(row);
+            }
+        }
     }
 
     /// Runs a change on the ledger in the slot, or on a fresh one if another process was faster, and
@@ -311,8 +364,7 @@ impl Store {
     ) -> Result<T> {
         check_user(user)?;
         self.recovering(|store| {
-            let ready = slot.take();
-            if let Some(mut loaded) = ready {
+            if let Some(mut loaded) = slot.take() {
                 let result = change(&mut loaded.ledger);
                 match store.save_if_current(&mut loaded, result.is_ok())? {
                     Saved::Yes => {
@@ -323,17 +375,22 @@ impl Store {
                     Saved::Stale => {}
                 }
             }
-            store.follow_moved_file()?;
-            let tx = WriteTx::begin(store.connected()?)?;
-            let (mut loaded, set_aside) = Loaded::load_for_write(&tx, user, *store.options.rules.levels())?;
-            let result = change(&mut loaded.ledger);
-            if result.is_ok() {
-                loaded.save(&tx)?;
-                tx.commit()?;
-                store.report.set_aside.extend(set_aside);
-                *slot = Some(loaded);
+            loop {
+                let Some(tx) = store.begin()? else {
+                    store.connect()?;
+                    continue;
+                };
+                let rules = *store.options.rules.levels();
+                let (mut loaded, noted) = Loaded::load_for_write(&tx, user, rules)?;
+                let result = change(&mut loaded.ledger);
+                if result.is_ok() {
+                    loaded.save(&tx)?;
+                    tx.commit()?;
+                    store.note(noted);
+                    *slot = Some(loaded);
+                }
+                return result;
             }
-            result
         })
     }
 
@@ -345,10 +402,7 @@ impl Store {
             // Half a change in memory: the file knows better.
             return Ok(Saved::Refused);
         }
-        if self.follow_moved_file()? {
-            return Ok(Saved::Stale);
-        }
-        let tx = WriteTx::begin(self.connected()?)?;
+        let Some(tx) = self.begin()? else { return Ok(Saved::Stale) };
         if Store::version(&tx)? != loaded.version {
             return Ok(Saved::Stale);
         }
@@ -357,22 +411,20 @@ impl Store {
         Ok(Saved::Yes)
     }
 
-    /// Another process may have moved the file aside and rebuilt it: what is written to the old one
-    /// would be lost. Says whether it was so; then the new file is open.
-    fn follow_moved_file(&mut self) -> Result<bool> {
-        if self.connection.is_none() || self.file == FileId::of(&self.path) {
-            return Ok(false);
-        }
-        self.connection = None;
-        self.connect()?;
-        Ok(true)
+    /// The write lock; `None` when the file was moved aside: what is written to it would be lost. Asked
+    /// only under the lock, which whoever moves the file holds too.
+    fn begin(&self) -> Result<Option<WriteTx<'_>>> {
+        let tx = WriteTx::begin(self.connected()?)?;
+        Ok(if self.has_moved() { None } else { Some(tx) })
     }
 
     /// Runs `f`; where that finds the file damaged, moves it aside, rebuilds it and runs `f` again.
     fn recovering<T>(&mut self, mut f: impl FnMut(&mut Store) -> Result<T>) -> Result<T> {
         let mut left = RECOVERIES_A_CALL;
         loop {
-            match f(self) {
+            let lost = self.connection.is_none() && !self.suspended;
+            let ready = if lost { self.connect() } else { Ok(()) };
+            match ready.and_then(|()| f(self)) {
                 Err(error) if error.is_corrupt() && left > 0 => {
                     left -= 1;
                     self.recover(error)?;
@@ -388,9 +440,11 @@ impl Store {
             let kept = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
             kept.map_err(classify)?;
         }
-        let recovered = recover::rebuild(&self.path, &self.options, cause)?;
-        self.report.recovered.push(recovered);
-        self.connect()
+        if let Some(rebuilt) = recover::rebuild(&self.path, &self.options, self.file, cause)? {
+            self.report.recovered.push(rebuilt.recovered);
+            self.note(rebuilt.set_aside);
+        }
+        Ok(())
     }
 
     /// A file restored from another phone's backup drops what only that phone knew.
@@ -402,19 +456,18 @@ impl Store {
             return Ok(());
         }
         let tx = WriteTx::begin(connection)?;
-        let mut all_set_aside = Vec::new();
+        let mut all_noted = Vec::new();
         if known.is_some() {
             for name in ledger::names(&tx)? {
-                let (mut loaded, set_aside) =
-                    Loaded::load_for_write(&tx, &name, *self.options.rules.levels())?;
+                let (mut loaded, noted) = Loaded::load_for_write(&tx, &name, *self.options.rules.levels())?;
                 loaded.ledger.forget_device();
                 loaded.save(&tx)?;
-                all_set_aside.extend(set_aside);
+                all_noted.extend(noted);
             }
         }
         meta::set(&tx, meta::INSTALL_ID, &id)?;
         tx.commit()?;
-        self.report.set_aside.extend(all_set_aside);
+        self.note(all_noted);
         self.report.from_other_device = known.is_some();
         Ok(())
     }
@@ -459,9 +512,20 @@ impl FileId {
         std::fs::metadata(path).ok().map(|file| FileId { device: file.dev(), inode: file.ino() })
     }
 
+    #[cfg(unix)]
+    fn of_file(file: &std::fs::File) -> Option<FileId> {
+        use std::os::unix::fs::MetadataExt;
+        file.metadata().ok().map(|file| FileId { device: file.dev(), inode: file.ino() })
+    }
+
     #[cfg(not(unix))]
     fn of(_: &Path) -> Option<FileId> {
         // Where an open file cannot be renamed there is nothing to notice.
+        None
+    }
+
+    #[cfg(not(unix))]
+    fn of_file(_: &std::fs::File) -> Option<FileId> {
         None
     }
 }

@@ -80,7 +80,7 @@ pub(crate) fn load<R: StoredRow>(
     while let Some(row) = rows.next().map_err(classify)? {
         match R::decode(row) {
             Some(row) => take(row),
-            None => bad.push(BadRow::take(R::TABLE, R::KEY_COLUMNS, row)?),
+            None => bad.push(BadRow::take(R::TABLE, row)?),
         }
     }
     Ok(bad)
@@ -97,7 +97,7 @@ pub(crate) fn scan<R: StoredRow>(
     while let Some(row) = rows.next().map_err(classify)? {
         take(match R::decode(row) {
             Some(row) => Ok(row),
-            None => Err(BadRow::take(R::TABLE, R::KEY_COLUMNS, row)?),
+            None => Err(BadRow::take(R::TABLE, row)?),
         });
     }
     Ok(())

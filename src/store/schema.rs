@@ -3,6 +3,7 @@
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::failure::classify;
+use super::row::text;
 use crate::error::{Error, Result};
 
 /// "manb" in ASCII: what tells a ledger from any other SQLite file.
@@ -60,6 +61,37 @@ pub(crate) fn migrate(connection: &mut Connection, state: State) -> Result<()> {
     tx.commit().map_err(classify)
 }
 
+/// The objects of the newest schema with the CRC-32 of their SQL. A test makes the list anew.
+const OBJECTS: [(&str, u32); 10] = [
+    ("meta", 3_570_883_030),
+    ("ledger", 1_603_370_213),
+    ("source", 311_921_034),
+    ("cell", 845_234_442),
+    ("attendance", 2_809_145_107),
+    ("baseline", 2_982_175_201),
+    ("own_count", 3_643_765_806),
+    ("remark", 1_056_214_734),
+    ("set_aside", 2_226_348_614),
+    ("readable", 1_274_103_832),
+];
+
+/// Whether the schema is the one that this version makes. What a person added (an index, a view) may
+/// stay; a trigger would change rows behind our back.
+pub(crate) fn verify(connection: &Connection) -> Result<()> {
+    let sql = "SELECT name, sql, type = 'trigger' FROM sqlite_schema WHERE sql IS NOT NULL";
+    let mut statement = connection.prepare(sql).map_err(classify)?;
+    let mut rows = statement.query([]).map_err(classify)?;
+    let mut found = 0;
+    while let Some(row) = rows.next().map_err(classify)? {
+        let (name, sql) = (text(row, 0).unwrap_or_default(), text(row, 1).unwrap_or_default());
+        found += usize::from(OBJECTS.contains(&(name, crc32fast::hash(sql.as_bytes()))));
+        if row.get::<_, bool>(2).map_err(classify)? {
+            return Err(Error::Corrupt("the schema holds a trigger".into()));
+        }
+    }
+    if found == OBJECTS.len() { Ok(()) } else { Err(Error::Corrupt("the schema is damaged".into())) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,6 +104,19 @@ mod tests {
             .map(|sql| Sha256::digest(sql.as_bytes()).iter().take(8).map(|b| format!("{b:02x}")).collect())
             .collect();
         assert_eq!(digests, ["703f162b0d145cbb"]);
+    }
+
+    #[test]
+    fn the_objects_are_those_that_the_migrations_make() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection, State::New).unwrap();
+        let sql = "SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL";
+        let mut statement = connection.prepare(sql).unwrap();
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        let made: Vec<(String, String)> = rows.collect::<Result<_, _>>().unwrap();
+        let made: Vec<(&str, u32)> =
+            made.iter().map(|(name, sql)| (name.as_str(), crc32fast::hash(sql.as_bytes()))).collect();
+        assert_eq!(made, OBJECTS);
     }
 
     #[test]

@@ -11,17 +11,15 @@ use crate::error::Result;
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct BadRow {
     pub(crate) table: &'static str,
-    /// How many of the first columns are its key.
-    pub(crate) key_columns: usize,
     pub(crate) values: Vec<rusqlite::types::Value>,
 }
 
 impl BadRow {
-    pub(crate) fn take(table: &'static str, key_columns: usize, row: &Row<'_>) -> Result<BadRow> {
+    pub(crate) fn take(table: &'static str, row: &Row<'_>) -> Result<BadRow> {
         let columns = row.as_ref().column_count();
         let values =
             (0..columns).map(|i| row.get_ref(i).map(raw).map_err(classify)).collect::<Result<Vec<_>>>()?;
-        Ok(BadRow { table, key_columns, values })
+        Ok(BadRow { table, values })
     }
 
     /// The row as JSON; bytes that are not text become an array of numbers.
@@ -42,13 +40,13 @@ impl BadRow {
     }
 
     /// Moves the row to `set_aside`. Says whether its key still finds it: a flipped bit in a key leaves
-    /// the row where no search looks, and then only a rebuild of the file helps.
+    /// the row where no search looks, or lets the search find the good row that has this key. Then only a
+    /// rebuild of the file helps.
     pub(crate) fn set_aside(&self, tx: &Connection) -> Result<bool> {
-        let keys: Vec<String> = column_names(tx, self.table)?.into_iter().take(self.key_columns).collect();
-        let condition: Vec<String> = keys.iter().map(|name| format!("{name} IS ?")).collect();
+        let condition: Vec<String> =
+            column_names(tx, self.table)?.iter().map(|name| format!("{name} IS ?")).collect();
         let delete = format!("DELETE FROM {} WHERE {}", self.table, condition.join(" AND "));
-        let key = rusqlite::params_from_iter(&self.values[..self.key_columns]);
-        let found = tx.execute(&delete, key).map_err(classify)? == 1;
+        let found = tx.execute(&delete, rusqlite::params_from_iter(&self.values)).map_err(classify)? == 1;
         if found {
             insert(tx, self.table, &self.content())?;
         }

@@ -1,0 +1,325 @@
+//! What can still be read of a damaged file, newest version of each row first.
+//!
+//! Three ways, each past what stops the one before: through SQLite as the file is, through SQLite with a
+//! fresh schema (its pages are the same in every ledger), and page by page without SQLite. The versions
+//! that they find are joined: registers only ever grow in the order of the join, so the greater one is
+//! the newer one.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use rusqlite::Connection;
+use rusqlite::config::DbConfig;
+
+use super::attendance::AttendanceRow;
+use super::carve::{self, Decoder, PAGE_LEN};
+use super::cell::CellRow;
+use super::connection;
+use super::counter::{BaselineRow, OwnCountRow};
+use super::failure::{classify, io};
+use super::ledger::{DEVICE_USER, LedgerRow};
+use super::remark::RemarkRow;
+use super::row::{self, StoredRow};
+use super::set_aside::BadRow;
+use super::source::SourceRow;
+use super::{Options, beside, meta};
+use crate::domain::day::Day;
+use crate::error::Result;
+
+/// What could be read of a damaged file.
+#[derive(Default)]
+pub(crate) struct Saved {
+    pub(crate) install_id: Option<String>,
+    pub(crate) ledgers: BTreeMap<i64, LedgerRow>,
+    pub(crate) sources: BTreeMap<(i64, u16), SourceRow>,
+    pub(crate) cells: BTreeMap<(i64, Day, u16), CellRow>,
+    pub(crate) attendance: BTreeMap<(i64, Day), AttendanceRow>,
+    pub(crate) baselines: BTreeMap<(i64, u16), BaselineRow>,
+    pub(crate) own_counts: BTreeMap<(i64, u16, Day), OwnCountRow>,
+    pub(crate) remarks: BTreeMap<(i64, Day, u16, u8), RemarkRow>,
+    pub(crate) bad: Vec<BadRow>,
+    pub(crate) set_aside: Vec<(String, String)>,
+    /// The second copy of every user's name, by number: the index of the ledger table.
+    names: BTreeMap<i64, String>,
+}
+
+impl Saved {
+    /// Rows of facts and of this device's counters.
+    pub(crate) fn rows(&self) -> usize {
+        self.cells.len()
+            + self.attendance.len()
+            + self.baselines.len()
+            + self.own_counts.len()
+            + self.remarks.len()
+    }
+
+    /// Everyone of whom something was found.
+    pub(crate) fn users(&self) -> Vec<i64> {
+        let mut users: Vec<i64> = self.ledgers.keys().copied().collect();
+        users.extend(self.cells.keys().map(|key| key.0));
+        users.extend(self.attendance.keys().map(|key| key.0));
+        users.sort_unstable();
+        users.dedup();
+        users
+    }
+
+    /// The name of a user whose own row is lost: from the index, from what is left of the row, or one
+    /// that says so. Never a name that another user has.
+    pub(crate) fn name_of(&self, user: i64) -> String {
+        use rusqlite::types::Value::{Integer, Text};
+        if user == DEVICE_USER {
+            return String::new();
+        }
+        let left = self.bad.iter().filter(|row| row.table == LedgerRow::TABLE);
+        let left = left.filter_map(|row| match (row.values.first(), row.values.get(1)) {
+            (Some(Integer(number)), Some(Text(name))) if *number == user => Some(name),
+            _ => None,
+        });
+        let free = |name: &&String| !self.ledgers.values().any(|row| row.name == **name);
+        let name = self.names.get(&user).into_iter().chain(left).find(free);
+        name.cloned().unwrap_or_else(|| format!("recovered-{user}"))
+    }
+
+    /// Whether every row that the ledgers count was found.
+    fn is_complete(&self) -> bool {
+        let counted: usize = self.ledgers.values().map(LedgerRow::counted).sum();
+        !self.ledgers.is_empty() && self.bad.is_empty() && self.rows() + self.sources.len() == counted
+    }
+
+    fn take_cell(&mut self, row: CellRow) {
+        let known = self.cells.entry((row.user, row.day, row.source.0));
+        known
+            .and_modify(|known| {
+                let (a, b) = (known.cell.register, row.cell.register);
+                if a != b && a.join(b) == b {
+                    known.cell = row.cell;
+                }
+            })
+            .or_insert(row);
+    }
+}
+
+/// Reads all that is left of a file and its WAL, from copies: SQLite may write to a damaged file that it
+/// reads.
+pub(crate) fn salvage(path: &Path, unread_wal: bool) -> Result<Saved> {
+    let copy = beside(path, ".salvage");
+    let result = read_copies(path, &copy, unread_wal);
+    remove_own(&copy);
+    remove_own(&beside(&copy, ".template"));
+    result
+}
+
+/// Removes a file of our own making with what SQLite keeps beside it.
+pub(crate) fn remove_own(path: &Path) {
+    for suffix in ["", "-wal", "-shm", "-journal"] {
+        // Where there is none, or it cannot be removed, the next use overwrites it or says so.
+        let _ = std::fs::remove_file(beside(path, suffix));
+    }
+}
+
+fn read_copies(path: &Path, copy: &Path, unread_wal: bool) -> Result<Saved> {
+    let mut saved = Saved::default();
+    for fresh_schema in [false, true] {
+        remove_own(copy);
+        copy_files(path, copy)?;
+        if fresh_schema {
+            replace_schema(copy)?;
+        }
+        // An error only means that more is to be found in another way.
+        let whole = read_all(copy, &mut saved).is_ok();
+        if whole && saved.is_complete() && !unread_wal {
+            return Ok(saved);
+        }
+    }
+    carve_files(path, &mut saved)?;
+    mend_names(path, &mut saved)?;
+    Ok(saved)
+}
+
+/// The rows on which all others hang, users and sources, are worth mending: whichever single bit flipped,
+/// exactly one flip makes the checksum agree again.
+fn mend_names(path: &Path, saved: &mut Saved) -> Result<()> {
+    let decoder = Decoder::new()?;
+    let bad = std::mem::take(&mut saved.bad);
+    for row in bad {
+        let mended = match row.table {
+            LedgerRow::TABLE => decoder.mended(&row.values).map(|row: LedgerRow| {
+                saved.ledgers.entry(row.user).or_insert(row);
+            }),
+            SourceRow::TABLE => decoder.mended(&row.values).map(|row: SourceRow| {
+                saved.sources.entry((row.user, row.id.0)).or_insert(row);
+            }),
+            _ => None,
+        };
+        if mended.is_none() {
+            saved.bad.push(row);
+        }
+    }
+    let lacks_user = saved.users().iter().any(|user| !saved.ledgers.contains_key(user));
+    let lacks_source = saved.cells.keys().any(|key| !saved.sources.contains_key(&(key.0, key.2)));
+    if path.exists() && (lacks_user || lacks_source) {
+        let found = |values: Vec<rusqlite::types::Value>| {
+            if let Some(row) = decoder.row::<SourceRow>(&values) {
+                saved.sources.entry((row.user, row.id.0)).or_insert(row);
+            } else if let Some(row) = decoder.row::<LedgerRow>(&values) {
+                saved.ledgers.entry(row.user).or_insert(row);
+            }
+        };
+        carve::flipped_records(path, found).map_err(io)?;
+    }
+    Ok(())
+}
+
+fn copy_files(path: &Path, copy: &Path) -> Result<()> {
+    for suffix in ["", "-wal"] {
+        let from = beside(path, suffix);
+        if from.exists() {
+            std::fs::copy(from, beside(copy, suffix)).map_err(io)?;
+        }
+    }
+    Ok(())
+}
+
+/// Puts the schema of a new ledger in place of a damaged one.
+fn replace_schema(copy: &Path) -> Result<()> {
+    let template = beside(copy, ".template");
+    remove_own(&template);
+    drop(connection::open(&template, Options::new().opening())?);
+    let fresh = std::fs::read(&template).map_err(io)?;
+    let mut bytes = if copy.exists() { std::fs::read(copy).map_err(io)? } else { Vec::new() };
+    if bytes.len() < PAGE_LEN {
+        // Only a WAL is left: it holds the pages that differ from those of a new ledger.
+        bytes.clone_from(&fresh);
+    }
+    bytes.resize(bytes.len().next_multiple_of(PAGE_LEN).max(fresh.len()), 0);
+    for (page, with) in bytes.chunks_exact_mut(PAGE_LEN).zip(fresh.chunks_exact(PAGE_LEN)) {
+        if with.starts_with(b"SQLite format 3") || with.windows(7).any(|text| text == b"CREATE ") {
+            page.copy_from_slice(with);
+        }
+    }
+    // The size in pages belongs to this file; no free pages are known.
+    let pages = u32::try_from(bytes.len() / PAGE_LEN).unwrap_or(u32::MAX);
+    bytes[28..32].copy_from_slice(&pages.to_be_bytes());
+    bytes[32..40].fill(0);
+    std::fs::write(copy, bytes).map_err(io)
+}
+
+fn read_all(copy: &Path, saved: &mut Saved) -> Result<()> {
+    let connection = Connection::open(copy).map_err(classify)?;
+    let config = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
+    connection.set_db_config(config, true).map_err(classify)?;
+    if let Ok(id) = meta::get(&connection, meta::INSTALL_ID) {
+        saved.install_id = saved.install_id.take().or(id);
+    }
+    let mut bad = Vec::new();
+    let Saved { ledgers, sources, attendance, baselines, own_counts, remarks, .. } = saved;
+    let mut results = vec![
+        collect(&connection, &mut bad, |row: LedgerRow| take_ledger_row(ledgers, row)),
+        collect(&connection, &mut bad, |row: SourceRow| {
+            sources.entry((row.user, row.id.0)).or_insert(row);
+        }),
+        collect(&connection, &mut bad, |row: AttendanceRow| {
+            attendance.entry((row.user, row.day)).or_insert(row);
+        }),
+        collect(&connection, &mut bad, |row: BaselineRow| {
+            baselines.entry((row.user, row.source.0)).or_insert(row);
+        }),
+        collect(&connection, &mut bad, |row: OwnCountRow| {
+            own_counts.entry((row.user, row.source.0, row.day)).or_insert(row);
+        }),
+        collect(&connection, &mut bad, |row: RemarkRow| {
+            remarks.entry((row.user, row.day, row.source.0, row.kind.number())).or_insert(row);
+        }),
+    ];
+    results.push(collect(&connection, &mut bad, |row: CellRow| saved.take_cell(row)));
+    // A damaged schema makes rows of one table look like bad ones of another: the way of reading that
+    // sees fewer of them is right.
+    let fewer = results.iter().all(Result::is_ok) && bad.len() < saved.bad.len();
+    if fewer || saved.bad.is_empty() {
+        saved.bad = bad;
+    }
+    if let Ok(rows) = earlier_set_aside(&connection) {
+        saved.set_aside = rows;
+    }
+    if let Ok(names) = names_in_index(&connection) {
+        saved.names.extend(names);
+    }
+    results.into_iter().collect()
+}
+
+fn take_ledger_row(ledgers: &mut BTreeMap<i64, LedgerRow>, row: LedgerRow) {
+    let known = ledgers.entry(row.user);
+    // Every change adds rows or raises the revision.
+    let age = |row: &LedgerRow| (row.revision, row.counted());
+    known
+        .and_modify(|known| {
+            if age(&row) > age(known) {
+                *known = row.clone();
+            }
+        })
+        .or_insert(row);
+}
+
+fn earlier_set_aside(connection: &Connection) -> Result<Vec<(String, String)>> {
+    let sql = "SELECT from_table, content FROM set_aside";
+    let mut statement = connection.prepare(sql).map_err(classify)?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).map_err(classify)?;
+    rows.collect::<rusqlite::Result<_>>().map_err(classify)
+}
+
+fn names_in_index(connection: &Connection) -> Result<Vec<(i64, String)>> {
+    let sql = "SELECT user, name FROM ledger INDEXED BY sqlite_autoindex_ledger_1 ORDER BY name";
+    let mut statement = connection.prepare(sql).map_err(classify)?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).map_err(classify)?;
+    rows.collect::<rusqlite::Result<_>>().map_err(classify)
+}
+
+/// Reads a table forwards and, where a damaged page stops that, backwards.
+fn collect<R: StoredRow>(
+    connection: &Connection,
+    bad: &mut Vec<BadRow>,
+    mut take: impl FnMut(R),
+) -> Result<()> {
+    let mut sort = |row: std::result::Result<R, BadRow>| match row {
+        Ok(row) => take(row),
+        Err(row) if !bad.contains(&row) => bad.push(row),
+        Err(_) => {}
+    };
+    let order = |direction: &str| {
+        let key = R::COLUMNS[..R::KEY_COLUMNS].join(&format!(" {direction}, "));
+        format!("ORDER BY {key} {direction}")
+    };
+    let forwards = row::scan(connection, &order("ASC"), &mut sort);
+    if forwards.is_err() {
+        // What stops this way too is left for the carver.
+        let _ = row::scan(connection, &order("DESC"), &mut sort);
+    }
+    forwards
+}
+
+/// Takes every row that still lies whole on any page. What belongs to this device only is left out: a
+/// version from before it was deleted on purpose would credit steps that nobody walked here.
+fn carve_files(path: &Path, saved: &mut Saved) -> Result<()> {
+    let decoder = Decoder::new()?;
+    let mut take = |values: Vec<rusqlite::types::Value>| {
+        if let Some(row) = decoder.row::<CellRow>(&values) {
+            saved.take_cell(row);
+        } else if let Some(row) = decoder.row::<AttendanceRow>(&values) {
+            saved.attendance.entry((row.user, row.day)).or_insert(row);
+        } else if let Some(row) = decoder.row::<RemarkRow>(&values) {
+            saved.remarks.entry((row.user, row.day, row.source.0, row.kind.number())).or_insert(row);
+        } else if let Some(row) = decoder.row::<SourceRow>(&values) {
+            saved.sources.entry((row.user, row.id.0)).or_insert(row);
+        } else if let Some(row) = decoder.row::<LedgerRow>(&values) {
+            take_ledger_row(&mut saved.ledgers, row);
+        }
+    };
+    let wal = beside(path, "-wal");
+    if wal.exists() {
+        carve::wal(&wal, &mut take).map_err(io)?;
+    }
+    if path.exists() {
+        carve::database(path, &mut take).map_err(io)?;
+    }
+    Ok(())
+}
