@@ -5,7 +5,7 @@
 //! of ours exactly as it was written or nothing. It may be an older version of a row: whoever takes it
 //! must prefer the newer one.
 
-use std::io::Read;
+use std::io::{Read, Seek};
 use std::path::Path;
 
 use rusqlite::Connection;
@@ -18,13 +18,15 @@ use crate::error::Result;
 /// SQLite's default page size, which every ledger has.
 pub(crate) const PAGE_LEN: usize = 4_096;
 /// Bytes of a WAL before its first frame, and of a frame before its page.
-const WAL_HEADER_LEN: usize = 32;
-const FRAME_HEADER_LEN: usize = 24;
+pub(crate) const WAL_HEADER_LEN: usize = 32;
+pub(crate) const FRAME_HEADER_LEN: usize = 24;
 /// The longest record that lies on one page; a longer one, a remark of unusual length, is not carved.
 const INDEX_RECORD_MAX: usize = (PAGE_LEN - 12) * 64 / 255 - 23;
 const TABLE_RECORD_MAX: usize = PAGE_LEN - 35;
 /// The longest row of a source with all that frames it, and of a user with a UUID for a name.
 const SHORT_LEN: usize = 96;
+/// The header of a record with twelve columns, some of them long.
+const HEADER_LEN_MAX: usize = 32;
 /// The fewest and most columns of a table of ours.
 const COLUMNS: std::ops::RangeInclusive<usize> = 5..=12;
 
@@ -89,24 +91,22 @@ fn flipped(value: &Value, bit: usize) -> Value {
     }
 }
 
-/// Gives every record of a database file.
-pub(crate) fn database(path: &Path, mut take: impl FnMut(Vec<Value>)) -> std::io::Result<()> {
-    pages(path, 0, 0, |page| records(page, &mut take))
-}
-
-/// Gives every record of a WAL, whether or not SQLite would believe its frames.
-pub(crate) fn wal(path: &Path, mut take: impl FnMut(Vec<Value>)) -> std::io::Result<()> {
-    pages(path, WAL_HEADER_LEN, FRAME_HEADER_LEN, |page| records(page, &mut take))
+/// Gives every record of a database file and of its WAL, the newest first: those in use before what is
+/// left of deleted ones, the WAL, whether or not SQLite would believe its frames, before the database.
+pub(crate) fn files(path: &Path, mut take: impl FnMut(Vec<Value>)) -> std::io::Result<()> {
+    let wal = super::beside(path, "-wal");
+    for look in [pointed_records, all_records] {
+        pages(&wal, WAL_HEADER_LEN, FRAME_HEADER_LEN, |page| look(page, &mut take))?;
+        pages(path, 0, 0, |page| look(page, &mut take))?;
+    }
+    Ok(())
 }
 
 /// Gives what every short record of a database file would be with one bit of it flipped: for the few
 /// rows on which all others hang, where the flip lies in the record's own header.
 pub(crate) fn flipped_records(path: &Path, mut take: impl FnMut(Vec<Value>)) -> std::io::Result<()> {
     pages(path, 0, 0, |page| {
-        let pointers = page.get(8..).unwrap_or_default().chunks_exact(2);
-        for start in
-            pointers.map(|p| usize::from(u16::from_be_bytes([p[0], p[1]]))).filter(|start| *start > 8)
-        {
+        for start in pointers(page) {
             let mut cell: Vec<u8> = page.iter().skip(start).take(SHORT_LEN).copied().collect();
             for bit in 0..cell.len() * 8 {
                 cell[bit / 8] ^= 1 << (bit % 8);
@@ -117,22 +117,48 @@ pub(crate) fn flipped_records(path: &Path, mut take: impl FnMut(Vec<Value>)) -> 
     })
 }
 
+/// Looks at the pages of a file, the last first: in a WAL that is the newest.
 fn pages(path: &Path, skip: usize, before: usize, mut look: impl FnMut(&[u8])) -> std::io::Result<()> {
-    let mut file = std::io::BufReader::new(std::fs::File::open(path)?);
-    let mut piece = vec![0; skip];
-    if file.read_exact(&mut piece).is_err() {
+    if !path.exists() {
         return Ok(());
     }
-    piece.resize(before + PAGE_LEN, 0);
-    while file.read_exact(&mut piece).is_ok() {
+    let mut file = std::fs::File::open(path)?;
+    let len = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX).saturating_sub(skip);
+    let mut piece = vec![0; before + PAGE_LEN];
+    for n in (0..len / piece.len()).rev() {
+        file.seek(std::io::SeekFrom::Start((skip + n * piece.len()) as u64))?;
+        file.read_exact(&mut piece)?;
         look(&piece[before..]);
     }
     Ok(())
 }
 
+fn pointers(page: &[u8]) -> impl Iterator<Item = usize> {
+    let pointers = page.get(8..).unwrap_or_default().chunks_exact(2);
+    // Pointers that were never written are zero.
+    pointers.map(|p| usize::from(u16::from_be_bytes([p[0], p[1]]))).filter(|start| *start > 8)
+}
+
+/// The records to which a page of a table or an index points.
+fn pointed_records(page: &[u8], take: &mut dyn FnMut(Vec<Value>)) {
+    let (skip, has_rowid) = match page.first() {
+        Some(0x0a) => (0, false),
+        Some(0x02) => (4, false),
+        Some(0x0d) => (0, true),
+        _ => return,
+    };
+    let count = page.get(3..5).map_or(0, |n| usize::from(u16::from_be_bytes([n[0], n[1]])));
+    // The pages inside an index have four more bytes in front of the pointers, too.
+    for start in pointers(page.get(skip..).unwrap_or_default()).take(count) {
+        if let Some(values) = page.get(start + skip..).and_then(|cell| record(cell, has_rowid)) {
+            take(values);
+        }
+    }
+}
+
 /// The records of a page, of whatever kind of tree, wherever they lie in it: the page's own header and
 /// pointers may be damaged, and a checksum follows.
-fn records(page: &[u8], take: &mut impl FnMut(Vec<Value>)) {
+fn all_records(page: &[u8], take: &mut dyn FnMut(Vec<Value>)) {
     for start in 0..page.len() {
         [false, true].iter().filter_map(|has_rowid| record(&page[start..], *has_rowid)).for_each(&mut *take);
     }
@@ -147,7 +173,7 @@ fn record(cell: &[u8], has_rowid: bool) -> Option<Vec<Value>> {
     }
     let payload = cell.get(..len)?;
     let (header_len, after_len) = varint(payload)?;
-    let header_len = usize::try_from(header_len).ok()?;
+    let header_len = usize::try_from(header_len).ok().filter(|len| *len <= HEADER_LEN_MAX)?;
     let mut types = after_len.get(..header_len.checked_sub(payload.len() - after_len.len())?)?;
     let mut body = payload.get(header_len..)?;
     let mut values = Vec::new();
@@ -244,7 +270,7 @@ mod tests {
             }
         }
         let mut carved = Vec::new();
-        database(&path, |values| carved.push(values)).unwrap();
+        files(&path, |values| carved.push(values)).unwrap();
         assert_eq!(read.len(), 24);
         for row in read {
             assert!(carved.contains(&row), "{row:?}");
@@ -261,8 +287,10 @@ mod tests {
                     state.to_be_bytes()[0]
                 })
                 .collect();
-            records(&page, &mut |values| assert!(COLUMNS.contains(&values.len())));
+            let mut check = |values: Vec<Value>| assert!(COLUMNS.contains(&values.len()));
+            pointed_records(&page, &mut check);
+            all_records(&page, &mut check);
         }
-        records(&[], &mut |_| unreachable!());
+        all_records(&[], &mut |_| unreachable!());
     }
 }

@@ -61,11 +61,11 @@ pub(crate) fn is_interrupted(path: &Path) -> bool {
 pub(crate) fn name_aside(path: &Path) -> Option<PathBuf> {
     let names = || (1..=DAMAGED_MAX).map(|n| beside(path, &format!(".damaged-{n}")));
     if is_interrupted(path) {
-        // The file may have its second name already; or only its WAL was moved.
+        // The file may have its second name already, or only that; or only its WAL was moved.
         let file = FileId::of(path);
         let linked = names().find(|name| file.is_some() && FileId::of(name) == file);
-        let half = names().take_while(|name| taken(name)).last().filter(|name| !name.exists());
-        let half = half.filter(|_| !beside(path, "-wal").exists());
+        let last = names().take_while(|name| taken(name)).last();
+        let half = last.filter(|name| file.is_none() || !(name.exists() || beside(path, "-wal").exists()));
         if let Some(name) = linked.or(half) {
             return Some(name);
         }

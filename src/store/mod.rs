@@ -23,6 +23,7 @@ mod schema;
 mod set_aside;
 mod source;
 mod transaction;
+mod wal;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -278,7 +279,7 @@ impl Store {
             self.report.recovered.extend(finished);
             let before = FileId::of(&self.path);
             self.file = before;
-            recover::check_unseen_damage(&self.path)?;
+            recover::check_unseen_damage(&self.path, &self.options)?;
             let connection = connection::open(&self.path, self.options.opening())?;
             self.file = FileId::of(&self.path);
             // Another process may have exchanged the file just now.

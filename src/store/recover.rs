@@ -26,6 +26,7 @@ use super::salvage::{Saved, remove_own, salvage};
 use super::schema::APPLICATION_ID;
 use super::set_aside;
 use super::transaction::WriteTx;
+use super::wal::Wal;
 use super::{FileId, Loaded, Options, Recovered, SetAside, beside, meta};
 use crate::domain::column::SourceId;
 use crate::domain::dirty::RowCounts;
@@ -37,6 +38,8 @@ use crate::error::{Error, Result};
 const HEADER_APPLICATION_ID: std::ops::Range<usize> = 68..72;
 /// Where the schema lies, in a file or a WAL of ours: it is written first.
 const HEAD_LEN: u64 = 32 * PAGE_LEN as u64;
+/// SQLite takes a file of one byte, which it once wrote itself on some file systems, for an empty one.
+const EMPTY_LEN: u64 = 1;
 /// A line of our schema that no other program has.
 const TRACES: [&[u8]; 2] =
     [b"-- 1 is the device's own ledger, '' before anyone", b"-- what this device's counter gave to a day"];
@@ -64,7 +67,8 @@ pub(crate) fn rebuild(
     }
     let aside = exchange::name_aside(path).ok_or(cause)?;
     let writers = hold_writers(path, options)?;
-    let mut saved = salvage(path, wal_is_unread(path))?;
+    let damaged_wal = Wal::look(&beside(path, "-wal")) == Wal::Damaged;
+    let mut saved = salvage(path, damaged_wal)?;
     let (rows_kept, rows_set_aside) = (saved.rows(), saved.bad.len());
     let set_aside = write_rebuilt(path, options, &mut saved)?;
     exchange::exchange(path, &aside)?;
@@ -96,39 +100,28 @@ pub(crate) fn finish_interrupted(path: &Path, options: &Options) -> Result<Optio
     Ok(Some(Recovered { moved_to, rows_kept, rows_set_aside }))
 }
 
-/// Damage that SQLite does not see, because it takes the file for an empty one and then throws the WAL
-/// away: the database is gone or empty, or the WAL has lost its header.
-pub(crate) fn check_unseen_damage(path: &Path) -> Result<()> {
-    let wal_len = len(&beside(path, "-wal"));
-    if wal_len > 0 && len(path) == 0 {
+/// Damage that SQLite does not see: it takes an empty database for a new one and throws its WAL away,
+/// and it ends a WAL at the first damage.
+pub(crate) fn check_unseen_damage(path: &Path, options: &Options) -> Result<()> {
+    let wal = beside(path, "-wal");
+    if len(&wal) == 0 {
+        return Ok(());
+    }
+    if len(path) <= EMPTY_LEN {
         return Err(Error::Corrupt("the database is empty, its WAL is not".into()));
     }
-    if wal_len > 0 && wal_is_unread(path) {
-        return Err(Error::Corrupt("the WAL has lost its header".into()));
+    if Wal::look(&wal) == Wal::Damaged && is_ours(path)? {
+        // A process that writes just now may have made it look so: the second look is under its lock.
+        let _writers = hold_writers(path, options)?;
+        if Wal::look(&wal) == Wal::Damaged {
+            return Err(Error::Corrupt("the WAL is damaged".into()));
+        }
     }
     Ok(())
 }
 
 fn len(path: &Path) -> u64 {
     std::fs::metadata(path).map_or(0, |file| file.len())
-}
-
-/// Whether SQLite will not believe the header of a WAL that holds frames, and so none of them.
-fn wal_is_unread(path: &Path) -> bool {
-    let Ok(head) = head(&beside(path, "-wal"), PAGE_LEN as u64 + 56) else { return false };
-    let Some(header) = head.get(..32) else { return false };
-    let words: Vec<u32> =
-        header.chunks_exact(4).map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]])).collect();
-    let (mut s0, mut s1) = (0_u32, 0_u32);
-    for pair in words[..6].chunks_exact(2) {
-        // The lowest bit of the magic number says in which byte order the sums were made.
-        let [a, b] = [pair[0], pair[1]].map(|w| if words[0] & 1 == 1 { w } else { w.swap_bytes() });
-        s0 = s0.wrapping_add(a).wrapping_add(s1);
-        s1 = s1.wrapping_add(b).wrapping_add(s0);
-    }
-    let believed = words[0] & !1 == 0x377f_0682 && (s0, s1) == (words[6], words[7]);
-    // A file of zeros is room that was never written.
-    !believed && head.len() > 32 && head.iter().any(|byte| *byte != 0)
 }
 
 fn head(path: &Path, len: u64) -> std::io::Result<Vec<u8>> {
@@ -155,7 +148,7 @@ fn is_ours(path: &Path) -> Result<bool> {
 /// Takes the write lock of the damaged file, so that nobody commits to it what the new one will lack.
 /// Where SQLite cannot read the file nobody else can write it either.
 fn hold_writers(path: &Path, options: &Options) -> Result<Option<Connection>> {
-    if len(path) == 0 {
+    if len(path) <= EMPTY_LEN {
         // SQLite would throw the WAL of an empty file away.
         return Ok(None);
     }

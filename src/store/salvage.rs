@@ -101,9 +101,9 @@ impl Saved {
 
 /// Reads all that is left of a file and its WAL, from copies: SQLite may write to a damaged file that it
 /// reads.
-pub(crate) fn salvage(path: &Path, unread_wal: bool) -> Result<Saved> {
+pub(crate) fn salvage(path: &Path, damaged_wal: bool) -> Result<Saved> {
     let copy = beside(path, ".salvage");
-    let result = read_copies(path, &copy, unread_wal);
+    let result = read_copies(path, &copy, damaged_wal);
     remove_own(&copy);
     remove_own(&beside(&copy, ".template"));
     result
@@ -117,7 +117,7 @@ pub(crate) fn remove_own(path: &Path) {
     }
 }
 
-fn read_copies(path: &Path, copy: &Path, unread_wal: bool) -> Result<Saved> {
+fn read_copies(path: &Path, copy: &Path, damaged_wal: bool) -> Result<Saved> {
     let mut saved = Saved::default();
     for fresh_schema in [false, true] {
         remove_own(copy);
@@ -127,7 +127,7 @@ fn read_copies(path: &Path, copy: &Path, unread_wal: bool) -> Result<Saved> {
         }
         // An error only means that more is to be found in another way.
         let whole = read_all(copy, &mut saved).is_ok();
-        if whole && saved.is_complete() && !unread_wal {
+        if whole && saved.is_complete() && !damaged_wal {
             return Ok(saved);
         }
     }
@@ -314,12 +314,5 @@ fn carve_files(path: &Path, saved: &mut Saved) -> Result<()> {
             take_ledger_row(&mut saved.ledgers, row);
         }
     };
-    let wal = beside(path, "-wal");
-    if wal.exists() {
-        carve::wal(&wal, &mut take).map_err(io)?;
-    }
-    if path.exists() {
-        carve::database(path, &mut take).map_err(io)?;
-    }
-    Ok(())
+    carve::files(path, &mut take).map_err(io)
 }

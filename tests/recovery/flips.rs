@@ -1,0 +1,112 @@
+//! One flipped bit, anywhere in the file.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use manbo::Code;
+
+use super::book::{Held, make};
+use super::pages::{PAGE_LEN, row_ranges};
+
+const DAYS: i32 = 4;
+/// Of the bits outside rows one in so many is flipped, unless all are asked for. A prime, so that every
+/// bit of a byte has its turn.
+const SAMPLE: usize = 61;
+
+#[derive(Default)]
+struct Tally {
+    harmless: AtomicUsize,
+    set_aside: AtomicUsize,
+    rebuilt: AtomicUsize,
+    refused: AtomicUsize,
+    with_loss: AtomicUsize,
+}
+
+/// Flips one bit and looks at the file through the store, as an app does.
+fn check(folder: &Path, bytes: &mut [u8], bit: usize, in_row: bool, before: &[Held], tally: &Tally) {
+    bytes[bit / 8] ^= 1 << (bit % 8);
+    let path = folder.join("steps.db");
+    std::fs::write(&path, &*bytes).unwrap();
+    let place = format!("bit {} of byte {} of page {}", bit % 8, bit / 8 % PAGE_LEN, bit / 8 / PAGE_LEN + 1);
+    match Held::both(&path) {
+        Ok((now, report)) => {
+            let lost: usize = before.iter().zip(&now).map(|(before, now)| before.lost(now, &place)).sum();
+            let silent = report.set_aside.is_empty() && report.recovered.is_empty();
+            if silent {
+                assert_eq!(now, before, "{place}: changed, and nobody said so");
+                tally.harmless.fetch_add(1, Relaxed);
+            } else {
+                assert!(lost <= 1, "{place}: {lost} rows lost, {report:?}");
+                assert!(report.set_aside.len() <= 1, "{place}: {report:?}");
+                let kind = if report.recovered.is_empty() { &tally.set_aside } else { &tally.rebuilt };
+                kind.fetch_add(1, Relaxed);
+                tally.with_loss.fetch_add(lost, Relaxed);
+            }
+            if report.recovered.is_empty() {
+                assert!(
+                    std::fs::read_dir(folder).unwrap().count() == 1,
+                    "{place}: something was left beside"
+                );
+            } else {
+                assert_eq!(std::fs::read(folder.join("steps.db.damaged-1")).unwrap(), bytes, "{place}");
+                for entry in std::fs::read_dir(folder).unwrap() {
+                    std::fs::remove_file(entry.unwrap().path()).unwrap();
+                }
+            }
+        }
+        Err(error) => {
+            // The four bytes of the application id and of the schema version say whose the file is: a
+            // file that is not ours, or newer, is not touched.
+            assert!(matches!(error.code(), Code::StorageForeign | Code::NewerSchema), "{place}: {error}");
+            assert!((60..64).contains(&(bit / 8)) || (68..72).contains(&(bit / 8)), "{place}: {error}");
+            assert!(!in_row);
+            assert_eq!(std::fs::read(&path).unwrap(), bytes, "{place}");
+            tally.refused.fetch_add(1, Relaxed);
+        }
+    }
+    bytes[bit / 8] ^= 1 << (bit % 8);
+}
+
+#[test]
+fn every_flipped_bit_is_harmless_or_noticed_and_costs_one_row_at_most() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = make(folder.path(), DAYS);
+    let bytes = std::fs::read(&path).unwrap();
+    let (before, report) = Held::both(&path).unwrap();
+    assert_eq!(report, manbo::Report::default());
+    let rows = row_ranges(&bytes);
+    let mut in_rows: BTreeMap<usize, bool> = BTreeMap::new();
+    let all = std::env::var_os("MANBO_ALL_BITS").is_some();
+    for bit in (0..bytes.len() * 8).filter(|bit| all || bit % SAMPLE == 0) {
+        in_rows.insert(bit, false);
+    }
+    for range in &rows {
+        in_rows.extend((range.start * 8..range.end * 8).map(|bit| (bit, true)));
+    }
+    let bits: Vec<(usize, bool)> = in_rows.into_iter().collect();
+    let (tally, next) = (Tally::default(), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(2, usize::from) {
+            scope.spawn(|| {
+                let folder = tempfile::tempdir().unwrap();
+                let mut bytes = bytes.clone();
+                while let Some((bit, in_row)) = bits.get(next.fetch_add(1, Relaxed)) {
+                    check(folder.path(), &mut bytes, *bit, *in_row, &before, &tally);
+                }
+            });
+        }
+    });
+    let count = |n: &AtomicUsize| n.load(Relaxed);
+    eprintln!(
+        "{} bits flipped ({} rows): {} harmless, {} row set aside, {} rebuilt, {} refused; {} rows lost in all",
+        bits.len(),
+        rows.len(),
+        count(&tally.harmless),
+        count(&tally.set_aside),
+        count(&tally.rebuilt),
+        count(&tally.refused),
+        count(&tally.with_loss)
+    );
+    assert!(count(&tally.set_aside) > 1_000 && count(&tally.rebuilt) > 1_000);
+}
