@@ -306,6 +306,7 @@ fn debug_of_what_an_app_holds_is_silent() {
     assert_silent(&debugged(book.ledger().unwrap()));
     book.suspend().unwrap();
     assert_silent(&debugged(&book));
+    assert_silent(&debugged(&options()));
     let mut store = Store::open(&path, &options()).unwrap();
     assert_silent(&debugged(&store));
     let seen = store.transact(USER, |ledger| Ok(debugged(ledger))).unwrap();

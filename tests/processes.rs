@@ -32,7 +32,7 @@ fn now() -> Now {
     Now::on(day(DAYS - 1))
 }
 
-/// SplitMix64: the schedule of a run, the same every time as far as the machine allows.
+/// The schedule of a run by `SplitMix64`, the same every time as far as the machine allows.
 fn random(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mut z = *state;

@@ -137,7 +137,7 @@ mod tests {
             CellRow { user: 1, day, source: SourceId(3), cell }.checksum()
         };
         let small = 1 | 1 << 4 | 2 << 8 | 540 << 24 | 3 << 40;
-        let steps = 8_500 | 200 << 32;
+        let steps = 8_500 + (200 << 32);
         let bytes = |small| Checksum::of(1).int(1).int(19_269).packed(small).packed(steps);
         assert_eq!(sum(cell), bytes(small).finish());
         cell.set_pending_since(Some(7));

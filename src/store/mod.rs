@@ -58,7 +58,7 @@ pub const USER_LEN_MAX: usize = 128;
 /// # let _ = options;
 /// # Ok::<(), manbo::Error>(())
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[must_use]
 pub struct Options {
     pub(crate) rules: Rules,
@@ -66,6 +66,13 @@ pub struct Options {
     busy_timeout: Duration,
     pub(crate) user: String,
     install_id: Option<String>,
+}
+
+impl std::fmt::Debug for Options {
+    /// Names neither the user nor the installation.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Options").field("durability", &self.durability).finish_non_exhaustive()
+    }
 }
 
 impl Default for Options {

@@ -95,6 +95,7 @@ pub(crate) fn verify(connection: &Connection) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Code;
     use sha2::{Digest, Sha256};
 
     #[test]
@@ -128,7 +129,6 @@ mod tests {
             connection.execute_batch(sql).unwrap();
             identify(&connection).map_err(|error| error.code())
         };
-        use crate::Code;
         assert_eq!(check("CREATE TABLE t (x)"), Err(Code::StorageForeign));
         assert_eq!(check("PRAGMA user_version = 1"), Err(Code::StorageForeign));
         assert_eq!(check("PRAGMA application_id = 7"), Err(Code::StorageForeign));

@@ -78,6 +78,7 @@ const PLAIN: Suite = Suite { name: "", proves: "", needs: &[], files: &[], gate:
 
 const PROPERTIES: Step = tests(&["test", "-p", "manbo", "--locked", "--release", "--test", "properties"]);
 const MODEL: Step = tests(&["test", "-p", "manbo", "--locked", "--release", "--test", "model"]);
+const RECOVERY: Step = tests(&["test", "-p", "manbo", "--locked", "--release", "--test", "recovery"]);
 const PROCESSES: Step = tests(&["test", "-p", "manbo", "--locked", "--release", "--test", "processes"]);
 
 /// The gate walks the same cases every time, so that a red gate is the change's doing. The long size
@@ -115,7 +116,7 @@ pub(crate) static SUITES: &[Suite] = &[
     },
     Suite {
         name: "properties",
-        proves: "the laws of counting and merging hold for generated input",
+        proves: "the laws of join, of whole ledgers and of their differences hold for generated input",
         gate: &[PROPERTIES.with_env(&[("PROPTEST_CASES", "2000"), SEED])],
         long: &[PROPERTIES.with_env(&[("PROPTEST_CASES", "100000")])],
         ..PLAIN
@@ -123,8 +124,8 @@ pub(crate) static SUITES: &[Suite] = &[
     Suite {
         name: "model",
         proves: "the step book agrees with a naive model after any sequence of operations",
-        gate: &[MODEL.with_env(&[("MANBO_MODEL_CASES", "200"), SEED])],
-        long: &[MODEL.with_env(&[("MANBO_MODEL_CASES", "5000")])],
+        gate: &[MODEL.with_env(&[("MANBO_MODEL_CASES", "2000"), SEED])],
+        long: &[MODEL.with_env(&[("MANBO_MODEL_CASES", "20000")])],
         ..PLAIN
     },
     Suite {
@@ -141,19 +142,20 @@ pub(crate) static SUITES: &[Suite] = &[
     },
     Suite {
         name: "store",
-        proves: "the SQLite store gives back what it was given",
+        proves: "foreign, newer, read-only, full and busy files get their own error",
         gate: &[tests(&["test", "-p", "manbo", "--locked", "--test", "store"])],
         ..PLAIN
     },
     Suite {
         name: "recovery",
-        proves: "a damaged or half-written file is noticed and loses nothing that was committed",
-        gate: &[tests(&["test", "-p", "manbo", "--locked", "--test", "recovery"])],
+        proves: "every flipped bit is noticed or harmless; a damaged file is moved aside, kept and mended",
+        gate: &[RECOVERY],
+        long: &[RECOVERY.with_env(&[("MANBO_ALL_BITS", "1")])],
         ..PLAIN
     },
     Suite {
         name: "privacy",
-        proves: "nothing leaves the ledger that should stay in it",
+        proves: "no error, log line or report tells a person's data",
         gate: &[tests(&["test", "-p", "manbo", "--locked", "--test", "privacy"])],
         ..PLAIN
     },
