@@ -52,6 +52,16 @@ pub type Cause = Box<dyn std::error::Error + Send + Sync + 'static>;
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
+    /// What a failed file operation means for an app. The kind only: the error's text may hold a path.
+    pub(crate) fn of_io(error: &std::io::Error) -> Error {
+        let cause = error.kind().to_string().into();
+        match error.kind() {
+            std::io::ErrorKind::StorageFull => Error::Full(cause),
+            std::io::ErrorKind::ReadOnlyFilesystem => Error::ReadOnly(cause),
+            _ => Error::Unreachable(cause),
+        }
+    }
+
     /// The stable code, the same in every language.
     pub const fn code(&self) -> Code {
         match self {

@@ -93,7 +93,9 @@ pub use domain::day::{Day, Now, UtcOffset, Week, WeekStart};
 pub use domain::digest::Digest;
 pub use domain::explain::{Explanation, LevelAccount, SourceAccount};
 pub use domain::fact::Fact;
-pub use domain::ingest::{EPOCH_LEAD_MAX, IngestPolicy, Ingested, Receipt, Refused, ingest, moderate};
+pub use domain::ingest::{
+    EPOCH_LEAD_MAX, IngestPolicy, Ingested, Moderation, Receipt, Refused, ingest, moderate,
+};
 pub use domain::ledger::{Applied, Ledger, Operation};
 pub use domain::level::{GapPolicy, Level, LevelRules, Transition};
 pub use domain::query::CellView;

@@ -1,5 +1,6 @@
 //! What a widget shows: a small JSON file that needs neither this library nor the database to be read.
 
+use std::io::Write;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -62,17 +63,25 @@ impl Snapshot {
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// Writes the JSON so that a reader sees the old file or the new one, never half of one.
+    /// Writes the JSON so that a reader sees the old file or the new one, never half of one, also when an
+    /// app and its widget write at once.
     ///
     /// # Errors
-    /// [`Error::Unreachable`] when the folder cannot be written.
+    /// [`Error::Full`], [`Error::ReadOnly`], or [`Error::Unreachable`] when the folder cannot be written.
     pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
         let mut name = path.as_os_str().to_owned();
-        name.push(".new");
-        std::fs::write(&name, self.to_json())
-            .and_then(|()| std::fs::rename(&name, path))
-            // The kind only: an I/O error's text may hold a path.
-            .map_err(|error| Error::Unreachable(error.kind().to_string().into()))
+        name.push(format!(".{}.new", std::process::id()));
+        let written = std::fs::File::create(&name)
+            .and_then(|mut file| {
+                file.write_all(self.to_json().as_bytes())?;
+                file.sync_all()
+            })
+            .and_then(|()| std::fs::rename(&name, path));
+        if written.is_err() {
+            // Half a file of our own making.
+            let _ = std::fs::remove_file(&name);
+        }
+        written.map_err(|error| Error::of_io(&error))
     }
 }

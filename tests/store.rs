@@ -109,6 +109,14 @@ fn everything_is_there_after_reopening() {
     book.suspend().unwrap();
     assert_eq!(code(book.statistics(day(1))), Code::Closed);
     assert_eq!(code(book.record(&read(1, 1), now())), Code::Closed);
+    // A resume that fails leaves it suspended: half resumed would miss another phone's backup.
+    let away = path.with_extension("away");
+    std::fs::rename(&path, &away).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    assert_eq!(code(book.resume()), Code::StorageLocked);
+    assert_eq!(code(book.record(&read(1, 1), now())), Code::Closed);
+    std::fs::remove_dir(&path).unwrap();
+    std::fs::rename(&away, &path).unwrap();
     book.resume().unwrap();
     assert_eq!(told(&mut book), before);
 }
@@ -206,12 +214,17 @@ fn the_same_reading_a_thousand_times_writes_nothing() {
     let (folder, path) = place();
     let mut book = StepBook::open(&path, &Options::new()).unwrap();
     assert_eq!(book.record(&read(1, 8_500), now()).unwrap().len(), 1);
+    let chip = Source::new("phone-sensor-1").unwrap();
+    let idle = CounterReading { day: day(2), source: chip, boot: "7", count: 400 };
+    let first = [CounterReading { count: 100, ..idle }, idle].map(|c| book.count(&c, now()).unwrap().credit);
+    assert_eq!(first, [Some(Credit::First), Some(Credit::Steps(300))]);
     let before = files(folder.path());
     for _ in 0..1_000 {
         assert!(book.record(&read(1, 8_500), now()).unwrap().is_empty());
+        assert!(book.count(&idle, now()).unwrap().changes.is_empty());
     }
     assert_eq!(files(folder.path()), before);
-    assert_eq!(book.pending_count().unwrap(), 1);
+    assert_eq!(book.pending_count().unwrap(), 2);
 }
 
 #[test]

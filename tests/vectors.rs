@@ -307,7 +307,7 @@ fn changes_are_those_of_the_last_step_that_is_not_an_expectation() {
     let refused = format!(r#"{{"expect_error": {{"step": {high}, "code": "implausible_steps"}}}}"#);
     passes(&changes(0));
     passes(&format!(r#"{READ}, {{"expect_pending": 1}}, {refused}, {}, {}"#, changes(1), changes(1)));
-    passes(&format!(r#"{READ}, {{"reopen": {{}}}}, {}"#, changes(0)));
+    passes(&format!(r#"{READ}, {{"reopen": {{}}}}, {}"#, changes(1)));
     passes(&format!(r#"{READ}, {{"attend": "2022-10-04"}}, {}"#, changes(0)));
     let inner = format!("{READ}, {}, {READ}, {}", changes(1), changes(0));
     passes(&format!(r#"{{"repeat": {{"times": 1, "steps": [{inner}]}}}}, {}"#, changes(1)));

@@ -4,11 +4,11 @@ use super::steps::STEPS_MAX;
 
 /// Where a counter stood. Of this device only, never sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Baseline {
+pub(crate) struct Baseline {
     /// The boot it belongs to.
-    pub boot: String,
+    pub(crate) boot: String,
     /// The count since that boot.
-    pub count: u32,
+    pub(crate) count: u32,
 }
 
 /// What a counter reading is worth.
@@ -26,7 +26,7 @@ pub enum Credit {
 
 impl Credit {
     /// What a reading adds to a baseline. A new boot counts from 0.
-    pub fn of(baseline: Option<&Baseline>, boot: &str, count: u32) -> Credit {
+    pub(crate) fn of(baseline: Option<&Baseline>, boot: &str, count: u32) -> Credit {
         let since = match baseline {
             None => return Credit::First,
             Some(b) if b.boot == boot => match count.checked_sub(b.count) {
@@ -39,7 +39,7 @@ impl Credit {
     }
 
     /// Whether the baseline moves to the reading.
-    pub const fn moves_baseline(self) -> bool {
+    pub(crate) const fn moves_baseline(self) -> bool {
         !matches!(self, Credit::Backwards)
     }
 }

@@ -223,7 +223,7 @@ fn remark_sentence(source: &SourceAccount, remark: &Remark) -> String {
                 Kept::NotReadHere => "the value kept was not read on this device",
                 Kept::LastEpoch => "the day has been corrected as often as it can be",
             };
-            format!("A reading of {name} said {} and did not change it: {why}.", grouped(said.sum()))
+            format!("A reading of {name} said {}, less than what was kept: {why}.", grouped(said.sum()))
         }
         Event::Replaced { from, to } => format!(
             "A complete reading of {name} corrected it from {} to {}.",
@@ -261,6 +261,9 @@ fn level_sentence(account: &Explanation, ledger: &Ledger) -> String {
     let initial = level.initial_level;
     let limit = grouped(rules.drop_below().into());
     let begin = match level.previous {
+        None if account.state.is_none() => {
+            format!("nothing is logged before it, so it would begin at {initial}")
+        }
         None => format!("it is the first logged day, so it begins at {initial}"),
         Some((day, state)) if state.shown < rules.drop_below() => {
             format!(

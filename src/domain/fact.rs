@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 
+use super::code::Refusal;
 use super::day::Day;
 use super::register::Register;
-use super::steps::Source;
+use super::steps::{Counts, Source};
 
 /// One fact of a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -27,6 +28,17 @@ impl Fact {
     pub const fn day(&self) -> Day {
         match self {
             Fact::Cell { day, .. } | Fact::Attended(day) => *day,
+        }
+    }
+
+    /// Refuses what no ledger can hold: a day out of range, a component above the limit.
+    pub(crate) fn check(&self) -> Result<(), Refusal> {
+        if !self.day().is_storable() {
+            return Err(Refusal::DayOutOfRange);
+        }
+        match self {
+            Fact::Cell { register, .. } => register.counts.map_or(Ok(()), Counts::check_register),
+            Fact::Attended(_) => Ok(()),
         }
     }
 }

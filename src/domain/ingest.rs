@@ -10,9 +10,9 @@ use serde::Serialize;
 use super::code::{Code, Refusal};
 use super::day::{Day, Now};
 use super::fact::Fact;
-use super::ledger::{Applied, Ledger, Operation};
+use super::ledger::{Ledger, Operation};
 use super::register::Register;
-use super::steps::{Counts, Source};
+use super::steps::{Correction, Counts, Source};
 use super::timeline::Change;
 
 /// How far a client's epoch may run ahead of the server's: at two epochs a deletion, more than 2,000
@@ -107,18 +107,33 @@ fn key(fact: &Fact) -> (Day, Option<Source>) {
     }
 }
 
-/// An operation of the server's own operators, a correction or its end: like a batch it raises the revision
-/// once if it changed a register, so that every device hears of it with its next receipt.
+/// What a server's own operators may do to a cell.
+#[derive(Debug, Clone, Copy)]
+pub enum Moderation<'a> {
+    /// Set a value and pin it.
+    Correct(&'a Correction<'a>),
+    /// End a correction.
+    Unpin(Day, Source),
+}
+
+/// An operation of the server's own operators: like a batch it raises the revision once if it changed a
+/// register, so that every device hears of it with its next receipt.
 ///
 /// # Errors
 /// Those of [`Ledger::apply`].
-pub fn moderate(server: &mut Ledger, operation: Operation<'_>, now: Now) -> Result<Applied, Refusal> {
-    let credit = server.stage(operation, now)?;
+pub fn moderate(server: &mut Ledger, moderation: Moderation<'_>, now: Now) -> Result<Vec<Change>, Refusal> {
+    server.stage(
+        match moderation {
+            Moderation::Correct(correction) => Operation::Correct(correction),
+            Moderation::Unpin(day, source) => Operation::Unpin(day, source),
+        },
+        now,
+    )?;
     if server.has_touched() {
         server.revision += 1;
         server.dirty.revision = true;
     }
-    Ok(Applied { changes: server.settle(), credit })
+    Ok(server.settle())
 }
 
 fn accept(server: &mut Ledger, fact: &Fact, policy: IngestPolicy, now: Now) -> Result<bool, Refusal> {
@@ -168,9 +183,9 @@ impl Ledger {
     /// needed: a fact that changed since stays pending.
     ///
     /// # Errors
-    /// The refusal of the first of the server's facts that is outside the limits; the ledger in memory is
-    /// then half changed and must be loaded again, as [`crate::Store::transact`] does.
+    /// The refusal of the first of the server's facts that is outside the limits; then nothing changed.
     pub fn apply_receipt(&mut self, receipt: &Receipt, now: Now) -> Result<Vec<Change>, Refusal> {
+        receipt.facts.iter().try_for_each(Fact::check)?;
         receipt.accepted.iter().for_each(|fact| self.answer(fact, None));
         receipt.refused.iter().for_each(|refused| self.answer(&refused.fact, Some(refused.code)));
         for fact in &receipt.facts {
@@ -187,7 +202,6 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use super::super::level::{GapPolicy, Level, LevelRules};
-    use super::super::steps::Correction;
     use super::*;
 
     fn ledger() -> Ledger {
@@ -258,9 +272,9 @@ mod tests {
         let day = "2022-10-03".parse().unwrap();
         let source = Source::new("health").unwrap();
         let correction = Correction { day, source, to: Some(Counts::new(8_000, 0)), reason: "shaken" };
-        let changes = moderate(&mut server, Operation::Correct(&correction), now).unwrap().changes;
+        let changes = moderate(&mut server, Moderation::Correct(&correction), now).unwrap();
         assert_eq!(changes.len(), 1);
-        let _ = moderate(&mut server, Operation::Unpin(latest_day, source), now).unwrap();
+        moderate(&mut server, Moderation::Unpin(latest_day, source), now).unwrap();
         assert_eq!(server.revision(), 2, "an unpin of what is not pinned changes nothing");
         let pull = ingest(&mut server, &[], phone.revision(), policy, now);
         phone.apply_receipt(&pull.receipt, now).unwrap();

@@ -254,8 +254,9 @@ impl Ledger {
             .counts
             .map_or(0, |counts| self.own_counts.get(&(id, reading.day)).copied().unwrap_or(counts.recorded));
         let count = (own + steps).min(STEPS_MAX);
-        self.own_counts.insert((id, reading.day), count);
-        self.dirty.own_counts.push((id, reading.day));
+        if self.own_counts.insert((id, reading.day), count) != Some(count) {
+            self.dirty.own_counts.push((id, reading.day));
+        }
         let read = LocalRead {
             said: Counts::new(count, 0),
             extent: super::steps::Extent::Partial,
@@ -282,12 +283,9 @@ impl Ledger {
     }
 
     fn receive(&mut self, fact: &Fact, from: From, now: Now) -> Result<(), Refusal> {
-        if !fact.day().is_storable() {
-            return Err(Refusal::DayOutOfRange);
-        }
+        fact.check()?;
         match fact {
             Fact::Cell { day, source, register } => {
-                register.counts.map_or(Ok(()), Counts::check_register)?;
                 if self.source_id(source).is_none() && *register == Register::UNKNOWN {
                     return Ok(());
                 }
@@ -362,7 +360,10 @@ impl Ledger {
 
     pub(super) fn remark(&mut self, day: Day, id: SourceId, event: Event, at_ms: i64) {
         let key = (day, id, event.kind());
-        if self.remarks.get(&key).is_none_or(|known| known.event != event) {
+        // What changed nothing is kept as first seen; what changed something, as last.
+        let again = matches!(event, Event::Reading { .. } | Event::DeletionIgnored { .. } | Event::SetAside)
+            && self.remarks.get(&key).is_some_and(|known| known.event == event);
+        if !again {
             self.remarks.insert(key, Remark { at_ms, event });
             self.dirty.remarks.push(key);
         }

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::day::{Week, WeekStart};
-use super::timeline::Change;
+use super::day::{Day, Week, WeekStart};
+use super::timeline::{Change, Timeline};
 
 /// What a week holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -43,15 +43,34 @@ impl KeptTotals {
         KeptTotals { week_start, weeks: BTreeMap::new() }
     }
 
-    /// Takes in what an operation changed. Each change must come once.
+    /// Totals as a server stored them.
+    pub fn from_weeks(
+        week_start: WeekStart,
+        weeks: impl IntoIterator<Item = (Week, WeekTotals)>,
+    ) -> KeptTotals {
+        KeptTotals { week_start, weeks: weeks.into_iter().collect() }
+    }
+
+    /// The full fold: what the kept totals must equal. `verify` compares them at one revision.
+    pub fn of(timeline: &Timeline, week_start: WeekStart) -> KeptTotals {
+        let mut totals = KeptTotals::new(week_start);
+        let all = timeline.days(Day::FIRST..Day::LAST.next());
+        let changes: Vec<Change> =
+            all.map(|(day, state)| Change { day, before: None, after: Some(state) }).collect();
+        totals.apply(&changes);
+        totals
+    }
+
+    /// Takes in what an operation changed. Each change must come once, and on top of the totals from before
+    /// it; totals that had drifted stop at 0 and stay wrong until [`KeptTotals::of`] repairs them.
     pub fn apply(&mut self, changes: &[Change]) {
         for change in changes {
             let week = change.day.week(self.week_start);
             let totals = self.weeks.entry(week).or_default();
             if let Some(before) = change.before {
-                totals.shown -= u64::from(before.shown);
-                totals.ranked -= u64::from(before.ranked);
-                totals.days_logged -= 1;
+                totals.shown = totals.shown.saturating_sub(before.shown.into());
+                totals.ranked = totals.ranked.saturating_sub(before.ranked.into());
+                totals.days_logged = totals.days_logged.saturating_sub(1);
             }
             if let Some(after) = change.after {
                 totals.shown += u64::from(after.shown);

@@ -8,8 +8,8 @@
 use std::io::{Read, Seek};
 use std::path::Path;
 
-use rusqlite::Connection;
 use rusqlite::types::Value;
+use rusqlite::{CachedStatement, Connection};
 
 use super::connection::classify;
 use super::row::StoredRow;
@@ -42,13 +42,17 @@ impl Decoder {
 
     /// The row, if these are its columns and the checksum agrees.
     pub(crate) fn row<R: StoredRow>(&self, values: &[Value]) -> Option<R> {
-        if values.len() != R::COLUMNS.len() {
-            return None;
-        }
-        let sql = format!("SELECT {}", vec!["?"; values.len()].join(", "));
-        let mut statement = self.memory.prepare_cached(&sql).ok()?;
-        statement.query_row(rusqlite::params_from_iter(values), |row| Ok(R::decode(row))).ok()?
+        decode(&mut self.statement::<R>(values)?, values)
     }
+
+    fn statement<R: StoredRow>(&self, values: &[Value]) -> Option<CachedStatement<'_>> {
+        let sql = format!("SELECT {}", vec!["?"; values.len()].join(", "));
+        (values.len() == R::COLUMNS.len()).then(|| self.memory.prepare_cached(&sql).ok())?
+    }
+}
+
+fn decode<R: StoredRow>(statement: &mut CachedStatement<'_>, values: &[Value]) -> Option<R> {
+    statement.query_row(rusqlite::params_from_iter(values), |row| Ok(R::decode(row))).ok()?
 }
 
 impl Decoder {
@@ -60,6 +64,7 @@ impl Decoder {
 
     /// The same as values.
     pub(crate) fn mended_values<R: StoredRow>(&self, values: &[Value]) -> Option<Vec<Value>> {
+        let mut statement = self.statement::<R>(values)?;
         let mut tried = values.to_vec();
         for (i, value) in values.iter().enumerate() {
             let bits = match value {
@@ -69,7 +74,7 @@ impl Decoder {
             };
             for bit in 0..bits {
                 tried[i] = flipped(value, bit);
-                if self.row::<R>(&tried).is_some() {
+                if decode::<R>(&mut statement, &tried).is_some() {
                     return Some(tried);
                 }
             }
@@ -91,15 +96,24 @@ fn flipped(value: &Value, bit: usize) -> Value {
     }
 }
 
-/// Gives every record of a database file and of its WAL, the newest first: those in use before what is
-/// left of deleted ones, the WAL, whether or not SQLite would believe its frames, before the database.
-pub(crate) fn files(path: &Path, mut take: impl FnMut(Vec<Value>)) -> std::io::Result<()> {
-    let wal = super::beside(path, "-wal");
-    for look in [pointed_records, all_records] {
-        pages(&wal, WAL_HEADER_LEN, FRAME_HEADER_LEN, |page| look(page, &mut take))?;
-        pages(path, 0, 0, |page| look(page, &mut take))?;
-    }
-    Ok(())
+/// Which records to look for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// Those to which a page points.
+    InUse,
+    /// Those that lie anywhere in a page, also what is left of deleted ones.
+    Anywhere,
+}
+
+/// Gives the records of a database file and of its WAL, the newest first: the WAL, whether or not SQLite
+/// would believe its frames, before the database, and its last frame before its first.
+pub(crate) fn files(path: &Path, look: Look, mut take: impl FnMut(Vec<Value>)) -> std::io::Result<()> {
+    let mut records = |page: &[u8]| match look {
+        Look::InUse => pointed_records(page, &mut take),
+        Look::Anywhere => all_records(page, &mut take),
+    };
+    pages(&super::beside(path, "-wal"), WAL_HEADER_LEN, FRAME_HEADER_LEN, &mut records)?;
+    pages(path, 0, 0, &mut records)
 }
 
 /// Gives what every short record of a database file would be with one bit of it flipped: for the few
@@ -270,10 +284,14 @@ mod tests {
             }
         }
         let mut carved = Vec::new();
-        files(&path, |values| carved.push(values)).unwrap();
+        for look in [Look::InUse, Look::Anywhere] {
+            let mut found = Vec::new();
+            files(&path, look, |values| found.push(values)).unwrap();
+            carved.push(found);
+        }
         assert_eq!(read.len(), 24);
         for row in read {
-            assert!(carved.contains(&row), "{row:?}");
+            assert!(carved.iter().all(|found| found.contains(&row)), "{row:?}");
         }
     }
 

@@ -41,6 +41,14 @@ pub(crate) fn open(path: &Path, opening: Opening) -> Result<Connection> {
     if rusqlite::version_number() < SQLITE_MIN {
         return Err(Error::Internal("this build links an SQLite older than 3.51.3".into()));
     }
+    open_checked(path, opening).map_err(|error| match error {
+        // "SQL logic error" of statements that are right: the header names a format that does not exist.
+        Error::Internal(cause) => Error::Corrupt(cause),
+        error => error,
+    })
+}
+
+fn open_checked(path: &Path, opening: Opening) -> Result<Connection> {
     let waits = ["-wal", "-journal"].iter().any(|suffix| super::beside(path, suffix).exists());
     if waits {
         refuse_untouched(path)?;
@@ -53,10 +61,15 @@ pub(crate) fn open(path: &Path, opening: Opening) -> Result<Connection> {
     connection.busy_timeout(opening.busy_timeout).map_err(classify)?;
     // Until the file is known to be ours, closing must not checkpoint what waits in its WAL.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, waits).map_err(classify)?;
+    let read_only = |connection: &Connection| connection.is_readonly("main").map_err(classify);
+    let opened_read_only = read_only(&connection)?;
     let state =
         transaction::read(&connection, schema::identify).map_err(|error| read_only_or(error, path))?;
-    if connection.is_readonly("main").map_err(classify)? {
+    if opened_read_only {
         return Err(Error::ReadOnly("the file was opened read-only".into()));
+    }
+    if read_only(&connection)? {
+        return Err(Error::Corrupt("the header names a version that does not exist".into()));
     }
     configure(&connection, opening)?;
     schema::migrate(&mut connection, state)?;

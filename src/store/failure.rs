@@ -42,11 +42,7 @@ pub(crate) fn classify(error: rusqlite::Error) -> Error {
     }
 }
 
-/// What a failed file operation means for an app. The kind only: the error's text may hold a path.
+/// What a failed file operation means for an app.
 pub(crate) fn io(error: std::io::Error) -> Error {
-    match error.kind() {
-        std::io::ErrorKind::StorageFull => Error::Full(error.kind().to_string().into()),
-        std::io::ErrorKind::ReadOnlyFilesystem => Error::ReadOnly(error.kind().to_string().into()),
-        kind => Error::Unreachable(kind.to_string().into()),
-    }
+    Error::of_io(&error)
 }

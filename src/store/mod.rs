@@ -184,6 +184,7 @@ pub struct Store {
     /// Whether the host asked for no connection; without that, a lost one is opened again.
     suspended: bool,
     file: Option<FileId>,
+    reads_before_look: u8,
     report: Report,
 }
 
@@ -196,6 +197,9 @@ impl std::fmt::Debug for Store {
 /// A damaged file is rebuilt once a call, perhaps by another process first; what is damaged again at
 /// once is reported.
 const RECOVERIES_A_CALL: usize = 2;
+/// Reads from memory between two looks at the file's name: a look costs a third of such a read. A write
+/// looks every time.
+const READS_A_LOOK: u8 = 7;
 /// The version of a ledger that is never current.
 const NEVER_CURRENT: i64 = -1;
 
@@ -212,7 +216,15 @@ impl Store {
         let path = path.as_ref().to_path_buf();
         let report = Report::default();
         let options = options.clone();
-        let mut store = Store { path, options, connection: None, suspended: false, file: None, report };
+        let mut store = Store {
+            path,
+            options,
+            connection: None,
+            suspended: false,
+            file: None,
+            reads_before_look: READS_A_LOOK,
+            report,
+        };
         store.recovering(Store::notice_other_device)?;
         Ok(store)
     }
@@ -271,7 +283,13 @@ impl Store {
         }
         self.suspended = false;
         // Meanwhile the file may have been restored from a backup.
-        self.recovering(Store::notice_other_device)
+        let resumed = self.recovering(Store::notice_other_device);
+        if resumed.is_err() {
+            // Half resumed would skip that question at the next call.
+            self.connection = None;
+            self.suspended = true;
+        }
+        resumed
     }
 
     /// Whether the connection is open.
@@ -307,12 +325,19 @@ impl Store {
         statement.query_row([], |row| row.get(0)).map_err(classify)
     }
 
-    /// Whether nobody else has changed the file, or put another in its place, since this was loaded.
-    pub(crate) fn is_current(&self, loaded: &Loaded) -> Result<bool> {
+    /// Whether nobody else has changed the file since this was loaded. That another one has taken its
+    /// place, which only the mending of a damaged file does, is seen a few calls later.
+    pub(crate) fn is_current(&mut self, loaded: &Loaded) -> Result<bool> {
         if self.connection.is_none() && !self.suspended {
             return Ok(false);
         }
-        Ok(Store::version(self.connected()?)? == loaded.version && !self.has_moved())
+        let current = Store::version(self.connected()?)? == loaded.version;
+        if !current || self.reads_before_look > 0 {
+            self.reads_before_look = self.reads_before_look.saturating_sub(1);
+            return Ok(current);
+        }
+        self.reads_before_look = READS_A_LOOK;
+        Ok(!self.has_moved())
     }
 
     /// Another process may have moved the file aside and rebuilt it.
@@ -347,7 +372,7 @@ impl Store {
     }
 
     fn set_aside(&mut self, user: &str) -> Result<Loaded> {
-        let tx = WriteTx::begin(self.connected()?)?;
+        let tx = WriteTx::begin(self.connected()?, self.options.busy_timeout)?;
         let (loaded, noted) = Loaded::load_for_write(&tx, user, *self.options.rules.levels())?;
         tx.commit()?;
         self.note(noted);
@@ -422,7 +447,7 @@ impl Store {
     /// The write lock; `None` when the file was moved aside: what is written to it would be lost. Asked
     /// only under the lock, which whoever moves the file holds too.
     fn begin(&self) -> Result<Option<WriteTx<'_>>> {
-        let tx = WriteTx::begin(self.connected()?)?;
+        let tx = WriteTx::begin(self.connected()?, self.options.busy_timeout)?;
         Ok(if self.has_moved() { None } else { Some(tx) })
     }
 
@@ -463,7 +488,7 @@ impl Store {
         if known.as_ref() == Some(&id) {
             return Ok(());
         }
-        let tx = WriteTx::begin(connection)?;
+        let tx = WriteTx::begin(connection, self.options.busy_timeout)?;
         let mut all_noted = Vec::new();
         if known.is_some() {
             for name in ledger::names(&tx)? {

@@ -157,7 +157,8 @@ fn hold_writers(path: &Path, options: &Options) -> Result<Option<Connection>> {
     connection.busy_timeout(options.busy_timeout).map_err(classify)?;
     // Nothing of the WAL must be written over the damaged file.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(classify)?;
-    match connection.execute_batch("BEGIN IMMEDIATE").map_err(classify) {
+    let begun = WriteTx::begin(&connection, options.busy_timeout).map(WriteTx::leave_open);
+    match begun {
         Ok(()) => Ok(Some(connection)),
         Err(error @ Error::Busy(_)) => Err(error),
         Err(_) => Ok(None),
@@ -183,7 +184,7 @@ fn write_rebuilt(path: &Path, options: &Options, saved: &mut Saved) -> Result<Ve
 
 fn fill(rebuilding: &Path, options: &Options, saved: &mut Saved) -> Result<Vec<SetAside>> {
     let connection = connection::open(rebuilding, options.opening())?;
-    let tx = WriteTx::begin(&connection)?;
+    let tx = WriteTx::begin(&connection, options.busy_timeout)?;
     if let Some(id) = &saved.install_id {
         meta::set(&tx, meta::INSTALL_ID, id)?;
     }

@@ -12,7 +12,7 @@ use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
 use super::attendance::AttendanceRow;
-use super::carve::{self, Decoder, PAGE_LEN};
+use super::carve::{self, Decoder, Look, PAGE_LEN};
 use super::cell::CellRow;
 use super::connection;
 use super::counter::{BaselineRow, OwnCountRow};
@@ -80,10 +80,10 @@ impl Saved {
         name.cloned().unwrap_or_else(|| format!("recovered-{user}"))
     }
 
-    /// Whether every row that the ledgers count was found.
+    /// Whether every row that the ledgers count was found, good or bad.
     fn is_complete(&self) -> bool {
         let counted: usize = self.ledgers.values().map(LedgerRow::counted).sum();
-        !self.ledgers.is_empty() && self.bad.is_empty() && self.rows() + self.sources.len() == counted
+        !self.ledgers.is_empty() && self.rows() + self.sources.len() + self.bad.len() >= counted
     }
 
     fn take_cell(&mut self, row: CellRow) {
@@ -127,11 +127,14 @@ fn read_copies(path: &Path, copy: &Path, damaged_wal: bool) -> Result<Saved> {
         }
         // An error only means that more is to be found in another way.
         let whole = read_all(copy, &mut saved).is_ok();
-        if whole && saved.is_complete() && !damaged_wal {
+        if whole && saved.is_complete() && saved.bad.is_empty() && !damaged_wal {
             return Ok(saved);
         }
     }
-    carve_files(path, &mut saved)?;
+    carve_files(path, Look::InUse, &mut saved)?;
+    if !saved.is_complete() {
+        carve_files(path, Look::Anywhere, &mut saved)?;
+    }
     mend_names(path, &mut saved)?;
     Ok(saved)
 }
@@ -299,7 +302,7 @@ fn collect<R: StoredRow>(
 
 /// Takes every row that still lies whole on any page. What belongs to this device only is left out: a
 /// version from before it was deleted on purpose would credit steps that nobody walked here.
-fn carve_files(path: &Path, saved: &mut Saved) -> Result<()> {
+fn carve_files(path: &Path, look: Look, saved: &mut Saved) -> Result<()> {
     let decoder = Decoder::new()?;
     let mut take = |values: Vec<rusqlite::types::Value>| {
         if let Some(row) = decoder.row::<CellRow>(&values) {
@@ -314,5 +317,5 @@ fn carve_files(path: &Path, saved: &mut Saved) -> Result<()> {
             take_ledger_row(&mut saved.ledgers, row);
         }
     };
-    carve::files(path, &mut take).map_err(io)
+    carve::files(path, look, &mut take).map_err(io)
 }

@@ -1,10 +1,15 @@
 //! A write transaction in a type: what writes takes `&WriteTx`, so that half-written state does not
 //! compile.
 
+use std::time::Duration;
+
 use rusqlite::Connection;
 
 use super::connection::classify;
-use crate::error::Result;
+use crate::error::{Error, Result};
+
+/// How long to wait before asking again for the write lock: a flush takes a few of these.
+const LOCK_PAUSE: Duration = Duration::from_millis(1);
 
 /// A `BEGIN IMMEDIATE` transaction; dropping it without [`WriteTx::commit`] rolls back.
 pub(crate) struct WriteTx<'c> {
@@ -15,9 +20,28 @@ pub(crate) struct WriteTx<'c> {
 impl<'c> WriteTx<'c> {
     /// Takes the write lock at once, so that the transaction never has to upgrade and fail half-way.
     /// Cached statements: beginning and ending cost as much as the row they frame otherwise.
-    pub(crate) fn begin(connection: &'c Connection) -> Result<WriteTx<'c>> {
-        run(connection, "BEGIN IMMEDIATE")?;
-        Ok(WriteTx { connection, open: true })
+    ///
+    /// Waits by itself: SQLite's own waiting asks ten times a second in the end, and beside a process that
+    /// writes without a pause, and so is nearly always inside its flush, it came away with nothing.
+    pub(crate) fn begin(connection: &'c Connection, timeout: Duration) -> Result<WriteTx<'c>> {
+        let mut pauses_left = timeout.as_millis() / LOCK_PAUSE.as_millis();
+        loop {
+            connection.busy_timeout(Duration::ZERO).map_err(classify)?;
+            let begun = run(connection, "BEGIN IMMEDIATE");
+            connection.busy_timeout(timeout).map_err(classify)?;
+            match begun {
+                Err(Error::Busy(_)) if pauses_left > 0 => {
+                    std::thread::sleep(LOCK_PAUSE);
+                    pauses_left -= 1;
+                }
+                begun => return begun.map(|()| WriteTx { connection, open: true }),
+            }
+        }
+    }
+
+    /// Leaves the end to the connection, which rolls back when it goes.
+    pub(crate) fn leave_open(mut self) {
+        self.open = false;
     }
 
     /// Makes it durable.

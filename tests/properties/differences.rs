@@ -62,6 +62,8 @@ fn check_derived(
         totals.iter().map(|(day, (shown, ranked))| (*day, DayTotals { shown: *shown, ranked: *ranked }));
     prop_assert!(ledger.timeline() == &Timeline::build(*rules.levels(), plain), "incremental == fold");
     let expected = weeks(totals, rules);
+    prop_assert_eq!(&KeptTotals::of(ledger.timeline(), rules.week_start()), kept);
+    prop_assert_eq!(&KeptTotals::from_weeks(rules.week_start(), kept.weeks()), kept);
     prop_assert_eq!(kept.total_steps(), expected.values().map(|week| week.shown).sum::<u64>());
     prop_assert_eq!(kept.days_logged(), u32::try_from(totals.len()).unwrap());
     prop_assert_eq!(kept.weeks().map(|(week, t)| (week.first(), t)).collect::<BTreeMap<_, _>>(), expected);

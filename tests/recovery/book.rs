@@ -74,6 +74,12 @@ pub(crate) fn fill(book: &mut StepBook, days: i32) {
     book.apply_receipt(&receipt, now).unwrap();
 }
 
+/// A folder in memory where there is one: what is tested is what the bytes say, thousands of times.
+pub(crate) fn folder() -> tempfile::TempDir {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { tempfile::tempdir_in(memory).unwrap() } else { tempfile::tempdir().unwrap() }
+}
+
 /// Makes the file and closes it: everything is in the database, nothing in a WAL.
 pub(crate) fn make(folder: &Path, days: i32) -> PathBuf {
     let path = folder.join("steps.db");

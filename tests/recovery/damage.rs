@@ -5,7 +5,7 @@ use std::path::Path;
 
 use manbo::{Code, Digest, Now, Reading, StepBook, Store};
 
-use super::book::{Held, day, fill, listing, make, options, restore, source};
+use super::book::{Held, day, fill, folder, listing, make, options, restore, source};
 use super::pages::{PAGE_LEN, row_ranges};
 
 /// Enough days for a tree of several pages.
@@ -64,7 +64,7 @@ fn damaged_pages(bytes: &[u8], page: usize) -> Vec<(String, Vec<u8>)> {
 
 #[test]
 fn a_damaged_page_costs_its_own_rows_at_most() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let path = make(folder.path(), DAYS);
     let bytes = std::fs::read(&path).unwrap();
     let (before, _) = Held::both(&path).unwrap();
@@ -110,7 +110,7 @@ fn assert_kept_or_unharmed(files: &Files, folder: &Path, case: &str, report: &ma
 
 #[test]
 fn a_file_cut_short_keeps_what_is_in_front_of_the_cut() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let path = make(folder.path(), DAYS);
     let bytes = std::fs::read(&path).unwrap();
     let (before, _) = Held::both(&path).unwrap();
@@ -149,7 +149,7 @@ fn a_file_cut_short_keeps_what_is_in_front_of_the_cut() {
 
 #[test]
 fn a_destroyed_header_costs_nothing() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let path = make(folder.path(), 20);
     let bytes = std::fs::read(&path).unwrap();
     let (before, _) = Held::both(&path).unwrap();
@@ -175,7 +175,7 @@ fn a_destroyed_header_costs_nothing() {
 
 #[test]
 fn a_file_without_a_trace_of_ours_is_not_touched() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let path = make(folder.path(), 20);
     let len = std::fs::metadata(&path).unwrap().len();
     let files = Files::from([("steps.db".to_owned(), vec![0x5a; usize::try_from(len).unwrap()])]);
@@ -207,7 +207,7 @@ fn digest(path: &Path) -> (Digest, manbo::Report) {
 
 #[test]
 fn a_wal_that_a_kill_left_is_taken_whole() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let (files, digests) = unclean(folder.path());
     let path = folder.path().join("steps.db");
     restore(folder.path(), &files);
@@ -220,7 +220,7 @@ fn a_wal_that_a_kill_left_is_taken_whole() {
 
 #[test]
 fn a_wal_cut_short_ends_at_its_last_whole_commit() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let (files, digests) = unclean(folder.path());
     let path = folder.path().join("steps.db");
     let wal = &files["steps.db-wal"];
@@ -240,7 +240,7 @@ fn a_wal_cut_short_ends_at_its_last_whole_commit() {
 
 #[test]
 fn a_damaged_wal_gives_back_every_row_that_is_still_whole() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let (files, digests) = unclean(folder.path());
     let path = folder.path().join("steps.db");
     let wal = files["steps.db-wal"].clone();
@@ -277,7 +277,7 @@ fn a_damaged_wal_gives_back_every_row_that_is_still_whole() {
 
 #[test]
 fn a_wal_whose_database_is_gone_or_empty_is_not_thrown_away() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let path = folder.path().join("steps.db");
     let mut book = StepBook::open(&path, &options()).unwrap();
     fill(&mut book, 10);
@@ -303,7 +303,7 @@ fn a_wal_whose_database_is_gone_or_empty_is_not_thrown_away() {
 
 #[test]
 fn every_flipped_bit_of_a_wal_is_harmless_or_noticed() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let (files, digests) = unclean(folder.path());
     let path = folder.path().join("steps.db");
     let wal = files["steps.db-wal"].clone();
