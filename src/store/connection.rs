@@ -80,7 +80,7 @@ fn open_checked(path: &Path, opening: Opening) -> Result<Connection> {
 
 /// Refuses a foreign or newer file without touching it: to look at a file whose WAL or journal waits,
 /// SQLite would make a `-shm` or roll back. So this look leaves them out; what they hold is seen next.
-fn refuse_untouched(path: &Path) -> Result<()> {
+pub(super) fn refuse_untouched(path: &Path) -> Result<()> {
     let Some(name) = path.to_str().filter(|_| cfg!(unix)) else { return Ok(()) };
     let mut uri = String::from("file:");
     for byte in name.bytes() {

@@ -110,7 +110,9 @@ pub(crate) fn check_unseen_damage(path: &Path, options: &Options) -> Result<()> 
     if len(path) <= EMPTY_LEN {
         return Err(Error::Corrupt("the database is empty, its WAL is not".into()));
     }
-    if Wal::look(&wal) == Wal::Damaged && is_ours(path)? {
+    if Wal::look(&wal) == Wal::Damaged {
+        // Asked through SQLite: to open and close the file beside it would drop this process's locks on it.
+        connection::refuse_untouched(path)?;
         // A process that writes just now may have made it look so: the second look is under its lock.
         let _writers = hold_writers(path, options)?;
         if Wal::look(&wal) == Wal::Damaged {
