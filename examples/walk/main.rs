@@ -5,16 +5,16 @@
 
 use std::error::Error;
 use std::io::{BufWriter, ErrorKind, IsTerminal, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use manbo::{Now, Reading, Rules, Source};
+use manbo::{Now, Rules};
+use manbo_import::ImportOptions;
 
 mod calendar;
 mod generator;
-mod input;
+mod imported;
 mod journey;
-mod lines;
 mod moments;
 mod options;
 mod progress;
@@ -22,13 +22,14 @@ mod report;
 mod svg;
 mod terminal;
 
+use imported::BadRow;
 use journey::Journey;
 use options::{Command, Options, Task, USAGE};
 use progress::Progress;
 use report::{Origin, Report, Told};
 
-/// Days recorded in one transaction: few enough that a bar moves, many enough that a commit is cheap.
-const DAYS_A_TRANSACTION: usize = 500;
+/// Readings recorded in one transaction: few enough that a bar moves, many enough that a commit is cheap.
+const READINGS_A_TRANSACTION: usize = 500;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -64,7 +65,7 @@ fn walk(options: &Options) -> Outcome<Report> {
     let progress = Progress::new();
     let report = match &options.task {
         Task::Simulate { seed, days } => simulate(*seed, *days, options.db.as_deref(), &progress),
-        Task::Import { file, source } => import(file, *source, options.db.as_deref(), &progress),
+        Task::Import { files, options: how } => import(files, how, options.db.as_deref(), &progress),
     };
     progress.done();
     report
@@ -91,43 +92,40 @@ fn simulate(seed: u64, days: u32, db: Option<&Path>, progress: &Progress) -> Out
     Ok(report::report(&mut journey.phone, last.day, told)?)
 }
 
-fn import(file: &Path, source: Source, db: Option<&Path>, progress: &Progress) -> Outcome<Report> {
-    let imported = input::read(file, progress)?;
-    let Some((last, _)) = imported.days.last_key_value() else {
-        return Err(format!(
-            "{}: no row has a day and a count ({} rows, {} without a count, {} bad)",
-            file.display(),
-            imported.rows,
-            imported.blank,
-            imported.bad
-        )
-        .into());
+fn import(files: &[PathBuf], how: &ImportOptions, db: Option<&Path>, progress: &Progress) -> Outcome<Report> {
+    let imported = imported::read(files, how, progress)?;
+    let Some(last) = imported.readings.iter().map(|reading| reading.day).max() else {
+        return Err("a person without a day".into());
     };
-    // The day after the last: every day of the file is over, so that each row is the whole of its day.
+    // The day after the last: every day of the files is over.
     let now = Now::on(last.next());
     let mut journey = Journey::open(db, Rules::default())?;
-    progress.recording(imported.days.len(), "days");
-    let readings: Vec<Reading> =
-        imported.days.iter().map(|(day, steps)| Reading::new(*day, source, *steps).full()).collect();
-    for batch in readings.chunks(DAYS_A_TRANSACTION) {
+    progress.recording(imported.readings.len(), "readings");
+    for batch in imported.readings.chunks(READINGS_A_TRANSACTION) {
         journey.record_all(batch, now)?;
         progress.advance(batch.len());
     }
     let copies = journey.settle(now)?;
-    let origin = Origin::Imported {
-        file: file.display().to_string(),
-        source,
-        rows: imported.rows,
-        days: imported.days.len(),
-        blank_rows: imported.blank,
-        repeated_rows: imported.repeated,
-        bad_rows: imported.bad,
-        bad_rows_listed: imported.listed,
-    };
-    // A kept ledger may know later days than the file.
-    let as_of = journey.phone.ledger()?.timeline().last_logged().unwrap_or(*last);
-    let told = told(&mut journey, origin, copies, None);
+    // A kept ledger may know later days than the files.
+    let as_of = journey.phone.ledger()?.timeline().last_logged().unwrap_or(last);
+    let told = told(&mut journey, origin(files, imported.report), copies, None);
     Ok(report::report(&mut journey.phone, as_of, told)?)
+}
+
+fn origin(files: &[PathBuf], report: manbo_import::Report) -> Origin {
+    Origin::Imported {
+        file: imported::title(files),
+        rows: report.rows,
+        days: report.people.iter().map(|person| person.days).sum(),
+        blank_rows: report.blank,
+        bad_rows: report.rejects.total,
+        bad_rows_listed: report.rejects.listed.iter().map(BadRow::of).collect(),
+        splits: report.splits,
+        union: report.union,
+        days_by: report.days_by,
+        sources: report.people.into_iter().flat_map(|person| person.sources).collect(),
+        files: report.files,
+    }
 }
 
 fn told(journey: &mut Journey, origin: Origin, copies: journey::Copies, story: Option<manbo::Day>) -> Told {

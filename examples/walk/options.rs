@@ -1,9 +1,10 @@
-//! The command line, read by hand: nine options do not need a library.
+//! The command line, read by hand: eleven options do not need a library.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use manbo::Source;
+use manbo::{Day, Source};
+use manbo_import::ImportOptions;
 
 /// Twenty years with their leap days.
 const DAYS_MAX: u32 = 7_305;
@@ -18,10 +19,12 @@ Usage: cargo run --release --example walk -- [OPTIONS]
 Records a year of steps in a ledger, syncs a second device, and shows what became of it.
 
 Options:
-  --input FILE   take the days of a CSV file instead of the simulated walker's; the header names the
-                 columns `day` (or `date`) and `steps`; plain or gzip; a blank count is no data, not 0;
-                 of several rows for one day the largest counts
-  --source NAME  the source under which the file's steps are recorded (default: import)
+  --input FILE   take the days of a file or folder instead of the simulated walker's: an export of
+                 Apple Health, Fitbit, Google Fit or Samsung Health, or a CSV with columns such as
+                 `day,steps`; plain, gzip or zip; may be given several times
+  --zone ZONE    the walker's IANA zone, in which moments become days (default: as the files print)
+  --user NAME    take this person only, of files with several
+  --source NAME  the source of steps whose file names none (default: import)
   --db FILE      keep the ledger in FILE, with the server's in FILE.server and the second device's in
                  FILE.tablet (default: a temporary folder)
   --svg FILE     write the picture to FILE (default: target/walk.svg; with --json only when named)
@@ -36,8 +39,8 @@ Options:
 pub(crate) enum Task {
     /// A simulated walker.
     Simulate { seed: u64, days: u32 },
-    /// The days of a file.
-    Import { file: PathBuf, source: Source },
+    /// The days of files.
+    Import { files: Vec<PathBuf>, options: Box<ImportOptions> },
 }
 
 #[derive(Debug)]
@@ -56,7 +59,9 @@ pub(crate) enum Command {
 
 #[derive(Default)]
 struct Given {
-    input: Option<OsString>,
+    input: Vec<OsString>,
+    zone: Option<OsString>,
+    user: Option<OsString>,
     source: Option<OsString>,
     db: Option<OsString>,
     svg: Option<OsString>,
@@ -81,7 +86,12 @@ pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command
                 given.json = true;
                 continue;
             }
-            "--input" => &mut given.input,
+            "--input" => {
+                given.input.push(value(name, inline.take(), &mut arguments)?);
+                continue;
+            }
+            "--zone" => &mut given.zone,
+            "--user" => &mut given.user,
             "--source" => &mut given.source,
             "--db" => &mut given.db,
             "--svg" => &mut given.svg,
@@ -92,26 +102,35 @@ pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command
         if slot.is_some() {
             return Err(format!("{name} is given twice"));
         }
-        let value = inline.take().or_else(|| arguments.next()).filter(|value| !value.is_empty());
-        *slot = Some(value.ok_or_else(|| format!("{name} needs a value"))?);
+        *slot = Some(value(name, inline.take(), &mut arguments)?);
     }
     build(given).map(Command::Walk)
 }
 
+fn value(
+    name: &str,
+    inline: Option<OsString>,
+    arguments: &mut impl Iterator<Item = OsString>,
+) -> Result<OsString, String> {
+    let value = inline.or_else(|| arguments.next()).filter(|value| !value.is_empty());
+    value.ok_or_else(|| format!("{name} needs a value"))
+}
+
 fn build(given: Given) -> Result<Options, String> {
-    let task = match given.input {
-        Some(file) if given.seed.is_none() && given.days.is_none() => {
-            let name = given.source.unwrap_or_else(|| OsString::from("import"));
-            let source =
-                Source::new(&name.to_string_lossy()).map_err(|error| format!("--source: {error}"))?;
-            Task::Import { file: file.into(), source }
-        }
-        Some(_) => return Err("--seed and --days are for the simulated walker, not for --input".to_owned()),
-        None if given.source.is_some() => return Err("--source needs --input".to_owned()),
-        None => Task::Simulate {
+    let for_files = given.source.is_some() || given.zone.is_some() || given.user.is_some();
+    let task = match given.input.as_slice() {
+        [] if for_files => return Err("--source, --zone and --user need --input".to_owned()),
+        [] => Task::Simulate {
             seed: number("--seed", given.seed, SEED_DEFAULT, 0..=u64::MAX)?,
             days: u32::try_from(number("--days", given.days, 365, 1..=u64::from(DAYS_MAX))?)
                 .map_err(|error| error.to_string())?,
+        },
+        _ if given.seed.is_some() || given.days.is_some() => {
+            return Err("--seed and --days are for the simulated walker, not for --input".to_owned());
+        }
+        files => Task::Import {
+            files: files.iter().map(PathBuf::from).collect(),
+            options: Box::new(import_options(given.source, given.zone, given.user)?),
         },
     };
     let default_svg = (!given.json).then(|| PathBuf::from(SVG_DEFAULT));
@@ -121,6 +140,29 @@ fn build(given: Given) -> Result<Options, String> {
         svg: given.svg.map(PathBuf::from).or(default_svg),
         json: given.json,
     })
+}
+
+fn import_options(
+    source: Option<OsString>,
+    zone: Option<OsString>,
+    user: Option<OsString>,
+) -> Result<ImportOptions, String> {
+    let text = |name: &str, value: OsString| {
+        value.into_string().map_err(|_| format!("{name} takes text in Unicode"))
+    };
+    // Any day that a ledger stores may be in a file: a walk has no clock and no present of its own.
+    let mut options = ImportOptions::new(Day::LAST);
+    if let Some(source) = source {
+        let source = text("--source", source)?;
+        options.source = Source::new(&source).map_err(|error| format!("--source: {error}"))?;
+    }
+    if let Some(zone) = zone {
+        let zone = text("--zone", zone)?;
+        let zone = zone.parse().map_err(|_| "--zone takes an IANA zone, such as Europe/Berlin".to_owned())?;
+        options.zone = Some(zone);
+    }
+    options.user = user.map(|user| text("--user", user)).transpose()?;
+    Ok(options)
 }
 
 fn number(

@@ -1,11 +1,8 @@
 //! A bar on standard error while something long runs, and only when a person looks at it.
 
-use std::io::{IsTerminal, Read};
+use std::io::IsTerminal;
 
 use indicatif::{ProgressBar, ProgressStyle};
-
-/// Drawing costs more than reading a row.
-const ROWS_A_DRAWING: u64 = 4_096;
 
 pub(crate) struct Progress {
     bar: ProgressBar,
@@ -17,19 +14,10 @@ impl Progress {
         Progress { bar }
     }
 
-    /// Follows a file as it is read: the bar by bytes, the rate by rows.
-    pub(crate) fn reading<R: Read>(&self, file: R, len: u64) -> impl Read + use<R> {
-        self.style("reading   {bar:30} {bytes}/{total_bytes} {msg}");
-        self.bar.set_length(len);
-        self.bar.wrap_read(file)
-    }
-
-    /// So many rows have been read.
-    pub(crate) fn rows(&self, rows: u64) {
-        if rows.is_multiple_of(ROWS_A_DRAWING) {
-            let tenths = u64::try_from(self.bar.elapsed().as_millis() / 100).unwrap_or(u64::MAX).max(1);
-            self.bar.set_message(format!("{rows} rows, {}/s", rows * 10 / tenths));
-        }
+    /// Follows files as they are read.
+    pub(crate) fn reading(&self) -> Box<dyn manbo_import::Progress> {
+        self.style("reading   {bar:30} {bytes}/{total_bytes}, {bytes_per_sec} {wide_msg}");
+        Box::new(Files { bar: self.bar.clone() })
     }
 
     /// Begins to record so many things.
@@ -54,5 +42,22 @@ impl Progress {
         if let Ok(style) = ProgressStyle::with_template(template) {
             self.bar.set_style(style);
         }
+    }
+}
+
+/// Hears from the import.
+struct Files {
+    bar: ProgressBar,
+}
+
+impl manbo_import::Progress for Files {
+    fn file(&mut self, name: &str, bytes: Option<u64>) {
+        self.bar.reset();
+        self.bar.set_length(bytes.unwrap_or(0));
+        self.bar.set_message(name.to_owned());
+    }
+
+    fn advance(&mut self, bytes: u64) {
+        self.bar.inc(bytes);
     }
 }

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use manbo::{Day, DayState, GapPolicy, Level, Rules, Snapshot, Source, Statistics, StepBook, WeekStart};
+use manbo::{Day, DayState, GapPolicy, Level, Rules, Snapshot, Statistics, StepBook, WeekStart};
+use manbo_import::{FileReport, SourceReport, Union};
 use serde::Serialize;
 
-use crate::input::BadRow;
+use crate::imported::BadRow;
 use crate::journey::{Copies, Fed, LateChange, Traffic};
 
 /// Where the readings came from.
@@ -18,13 +19,16 @@ pub(crate) enum Origin {
     },
     Imported {
         file: String,
-        source: Source,
         rows: u64,
-        days: usize,
+        days: u64,
         blank_rows: u64,
-        repeated_rows: u64,
         bad_rows: u64,
         bad_rows_listed: Vec<BadRow>,
+        splits: u64,
+        union: Union,
+        days_by: String,
+        sources: Vec<SourceReport>,
+        files: Vec<FileReport>,
     },
 }
 

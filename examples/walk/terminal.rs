@@ -98,19 +98,33 @@ fn headline(out: &mut impl Write, report: &Report, paint: &Paint) -> Result<()> 
                 format!("A simulated walker (seed {seed}), recorded on a phone, synced to a second device.");
             writeln!(out, "{}", paint.dim(&line))
         }
-        Origin::Imported { file, source, rows, days, blank_rows, repeated_rows, bad_rows, .. } => {
-            let days = count(*days as u64, "day");
+        Origin::Imported { file, days, .. } => {
+            let days = count(*days, "day");
             writeln!(out, "{}", paint.bold(&format!("{days} on foot, {first} to {last}")))?;
-            let line = format!(
-                "{file} as {source}: {} rows, {} without a count, {} for a day seen before, {} bad.",
-                grouped(*rows),
-                grouped(*blank_rows),
-                grouped(*repeated_rows),
-                grouped(*bad_rows)
-            );
+            let line = format!("{file}: {}", found(&report.origin));
             wrapped(&line, COLUMNS).iter().try_for_each(|line| writeln!(out, "{}", paint.dim(line)))
         }
     }
+}
+
+/// What the import found, in a sentence or two; what there is none of is not told.
+fn found(origin: &Origin) -> String {
+    let Origin::Imported { rows, blank_rows, bad_rows, splits, union, days_by, sources, .. } = origin else {
+        return String::new();
+    };
+    let figures = [
+        (*blank_rows, "without a count"),
+        (*splits, "split at midnight"),
+        (union.duplicates, "repeated"),
+        (union.overlaps, "overlapping"),
+        (*bad_rows, "bad"),
+    ];
+    let mut text = count(*rows, "row");
+    for (number, what) in figures.into_iter().filter(|(number, _)| *number > 0) {
+        text = format!("{text}, {} {what}", grouped(number));
+    }
+    let names: Vec<&str> = sources.iter().map(|source| source.source.as_str()).collect();
+    format!("{text}; {days_by}. Recorded as {}.", names.join(", "))
 }
 
 fn dates(span: Option<Span>) -> String {
@@ -349,7 +363,7 @@ fn bad_rows(out: &mut impl Write, report: &Report, paint: &Paint) -> Result<()> 
     let Origin::Imported { bad_rows: bad @ 1.., bad_rows_listed, .. } = &report.origin else { return Ok(()) };
     section(out, &format!("{} left out", count(*bad, "bad row")), paint)?;
     for row in bad_rows_listed.iter().take(BAD_LISTED) {
-        writeln!(out, "  line {}: {}", grouped(row.line), row.reason)?;
+        writeln!(out, "  {}, line {}: {}", row.file, grouped(row.line), row.reason)?;
     }
     let listed = bad_rows_listed.len().min(BAD_LISTED) as u64;
     if *bad > listed {

@@ -56,7 +56,7 @@ class Tally:
 def build():
     """Builds the example where cargo would put it (CARGO_TARGET_DIR and all) and gives its path."""
     executable = None
-    command = ["cargo", "build", "-p", "manbo", "--release", "--locked", "--example", "walk",
+    command = ["cargo", "build", "-p", "manbo-import", "--release", "--locked", "--example", "walk",
                "--message-format", "json-render-diagnostics"]
     run = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True)
     for line in run.stdout.splitlines():
@@ -382,7 +382,7 @@ def check_file(tally, executable, path, folder):
     origin = report["origin"]["imported"]
     tally.compare(f"{name}: rows, blank, bad", (rows, blank, bad),
                   (origin["rows"], origin["blank_rows"], origin["bad_rows"]))
-    tally.compare(f"{name}: repeated rows", rows - blank - bad - len(best), origin["repeated_rows"])
+    tally.compare(f"{name}: days", len(best), origin["days"])
     check_report(tally, name, report)
     print(f"{name}: {rows} rows, {len(best)} days, {sum(best.values())} steps, {blank} blank, {bad} bad")
     return report
@@ -435,7 +435,7 @@ def check_files(tally, executable, folder):
     with open(os.path.join(folder, "empty.csv"), "wb"):
         pass
     for name, words in (("cut.csv.gz", "cut off"), ("missing.csv", "No such file"), ("foreign.csv", "no column"),
-                        ("empty.csv", "no column")):
+                        ("empty.csv", "the file is empty")):
         db = os.path.join(folder, "unwanted.db")
         run = walk(executable, "--input", os.path.join(folder, name), "--db", db, cwd=folder, status=1)
         told = run.stderr.decode()
@@ -455,10 +455,51 @@ def check_again(tally, executable, folder):
     walk(executable, "--db", db, cwd=folder, status=1)
 
 
+EXPORT = """<?xml version="1.0" encoding="UTF-8"?>
+<HealthData locale="en_GB">
+ <ExportDate value="2024-07-05 09:00:00 +0200"/>
+ <Record type="HKQuantityTypeIdentifierStepCount" sourceName="Phone" unit="count" startDate="2024-07-01 23:30:00 +0200"
+  endDate="2024-07-02 00:30:00 +0200" value="900"/>
+ <Record type="HKQuantityTypeIdentifierStepCount" sourceName="Watch" unit="count" startDate="2024-07-02 12:00:00 +0200"
+  endDate="2024-07-02 12:10:00 +0200" value="1000"/>
+ <Record type="HKQuantityTypeIdentifierStepCount" sourceName="Phone" unit="count" startDate="2024-07-02 12:00:00 +0200"
+  endDate="2024-07-02 12:10:00 +0200" value="700"/>
+</HealthData>
+"""
+
+
+def check_kinds(tally, executable, folder):
+    """Other formats, several files, several people: what the import gives is what is walked."""
+    def shown(*options):
+        report = json.loads(walk(executable, "--json", *options, cwd=folder).stdout)
+        check_report(tally, " ".join(options), report)
+        return {line["day"]: line["shown"] for line in report["days"] if line["shown"] is not None}
+
+    def write(name, text):
+        with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
+            file.write(text)
+
+    write("export.xml", EXPORT)
+    tally.compare("split at the printed midnight, sources never added up", {"2024-07-01": 450, "2024-07-02": 1_150},
+                  shown("--input", "export.xml"))
+    tally.compare("split at the midnight of a zone", {"2024-07-01": 900, "2024-07-02": 1_000},
+                  shown("--input", "export.xml", "--zone", "UTC"))
+    write("people.csv", "person,day,steps\nwalker-7,2024-07-01,100\nwalker-8,2024-07-01,200\n")
+    tally.compare("one of several people", {"2024-07-01": 200}, shown("--input", "people.csv", "--user", "walker-8"))
+    run = walk(executable, "--input", "people.csv", cwd=folder, status=1)
+    told = run.stderr.decode()
+    tally.compare("several people: how many, not who", (True, True, False),
+                  ("2 people" in told, "--user" in told, "walker-" in told))
+    write("more.csv", "day,steps\n2024-07-02,70\n2024-07-04,80\n")
+    write("most.csv", "day,steps\n2024-07-02,90\n2024-07-03,60\n")
+    tally.compare("several files", {"2024-07-02": 90, "2024-07-03": 60, "2024-07-04": 80},
+                  shown("--input", "more.csv", "--input", "most.csv"))
+
+
 def check_options(tally, executable, folder):
     for wrong in (["--what"], ["file"], ["--days", "0"], ["--days", "7306"], ["--days", "x"], ["--seed"],
                   ["--seed", "1", "--seed", "2"], ["--input", "x", "--days", "3"], ["--source", "x"],
-                  ["--json=yes"], ["--input", "x", "--source", "No Such"]):
+                  ["--zone", "UTC"], ["--input", "x", "--zone", "Nowhere"], ["--input"], ["--json=yes"], ["--input", "x", "--source", "No Such"]):
         run = walk(executable, *wrong, cwd=folder, status=2)
         tally.compare(f"{wrong}: usage on stderr only", (True, b""), (b"Usage:" in run.stderr, run.stdout))
     tally.compare("--help", True, b"--input FILE" in walk(executable, "--help", cwd=folder).stdout)
@@ -491,6 +532,7 @@ def main():
         check_walks(tally, executable, folder)
         check_options(tally, executable, folder)
         check_files(tally, executable, folder)
+        check_kinds(tally, executable, folder)
         check_again(tally, executable, folder)
         for path in files:
             check_file(tally, executable, path, folder)

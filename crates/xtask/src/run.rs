@@ -1,6 +1,7 @@
 //! Runs one suite: its steps in order, in sight of the reader, until one fails.
 
-use std::ffi::OsStr;
+use std::env;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -14,6 +15,11 @@ use crate::report::{Outcome, Row};
 use crate::suites::{Output, Step, Suite};
 use crate::tally::Tally;
 use crate::tools::Toolbox;
+
+/// Names the folder of real exports, which are never part of the project.
+const EXPORTS_VARIABLE: &str = "MANBO_DATA";
+/// Where that folder usually is, from the workspace.
+const EXPORTS_USUAL: &str = "../shared/data";
 
 /// What running a suite takes.
 #[derive(Debug)]
@@ -62,6 +68,12 @@ impl Runner<'_> {
                 None => command.arg(arg),
             };
         }
+        if let Some(flag) = step.exports {
+            match exports(self.root, env::var_os(EXPORTS_VARIABLE))? {
+                Some(folder) => drop(command.arg(flag).arg(folder)),
+                None => writeln!(out, "--- no real exports here: {EXPORTS_VARIABLE} names their folder")?,
+            }
+        }
         let line = shown(&command);
         writeln!(out, "$ {line}")?;
         out.flush()?;
@@ -86,6 +98,20 @@ impl Runner<'_> {
         }
         Ok(())
     }
+}
+
+/// The folder of real exports: the one that was named, else the usual one where it is there. One that was
+/// named and is not there is an error: a typing mistake must not pass for a run over real exports.
+fn exports(root: &Path, named: Option<OsString>) -> Result<Option<PathBuf>> {
+    let Some(named) = named else {
+        let usual = root.join(EXPORTS_USUAL);
+        return Ok(usual.is_dir().then_some(usual));
+    };
+    let folder = root.join(named);
+    if !folder.is_dir() {
+        bail!("{EXPORTS_VARIABLE} names no folder: {}", folder.display());
+    }
+    Ok(Some(folder))
 }
 
 /// A suite that counts has to have run something.
@@ -151,11 +177,10 @@ mod tests {
     use super::*;
     use crate::suites::SUITES;
     use crate::tally::Count;
-    use std::env;
 
     /// A suite of one step that runs cargo itself, the one program that is surely there.
     fn suite(args: &'static [&'static str], output: Output) -> &'static Suite {
-        let step = Step { program: "cargo", args, env: &[], output };
+        let step = Step { program: "cargo", args, env: &[], output, exports: None };
         let gate = Box::leak(Box::new([step]));
         Box::leak(Box::new(Suite {
             name: "trial",
@@ -230,6 +255,17 @@ mod tests {
         let none = matching(root, "src", ".json").map_err(|error| error.to_string());
         assert_eq!(none, Err("no file matches src/*.json".to_string()));
         assert!(matching(root, "no-such-folder", ".rs").is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn real_exports_that_are_named_have_to_be_there() -> Result<()> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        assert_eq!(exports(root, Some("src".into()))?, Some(root.join("src")));
+        let none = exports(root, Some("no-such-folder".into())).map_err(|error| error.to_string());
+        let folder = root.join("no-such-folder");
+        assert_eq!(none, Err(format!("MANBO_DATA names no folder: {}", folder.display())));
+        assert_eq!(exports(root, None)?, None, "there is none beside the crates");
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! The table of suites: what there is to prove about the library, and the commands that prove it.
 
 use crate::tally::Count;
-use crate::tools::{CARGO_DENY, PYTHON3, STRACE, Tool};
+use crate::tools::{CARGO_DENY, PYTHON3, STRACE, TIME_ZONES, Tool};
 
 /// One row of the table.
 #[derive(Debug)]
@@ -38,6 +38,8 @@ pub(crate) struct Step {
     pub(crate) env: &'static [(&'static str, &'static str)],
     /// What is made of its output.
     pub(crate) output: Output,
+    /// The argument before the folder of real exports, which is added where there is one.
+    pub(crate) exports: Option<&'static str>,
 }
 
 /// What is made of the standard output of a step, which is shown in any case.
@@ -55,10 +57,14 @@ impl Step {
     const fn with_env(self, env: &'static [(&'static str, &'static str)]) -> Self {
         Self { env, ..self }
     }
+
+    const fn with_exports(self, flag: &'static str) -> Self {
+        Self { exports: Some(flag), ..self }
+    }
 }
 
 const fn run(program: &'static str, args: &'static [&'static str]) -> Step {
-    Step { program, args, env: &[], output: Output::Shown }
+    Step { program, args, env: &[], output: Output::Shown, exports: None }
 }
 
 const fn cargo(args: &'static [&'static str]) -> Step {
@@ -80,6 +86,45 @@ const PROPERTIES: Step = tests(&["test", "-p", "manbo", "--locked", "--release",
 const MODEL: Step = tests(&["test", "-p", "manbo", "--locked", "--release", "--test", "model"]);
 const RECOVERY: Step = tests(&["test", "-p", "manbo", "--locked", "--release", "--test", "recovery"]);
 const PROCESSES: Step = tests(&["test", "-p", "manbo", "--locked", "--release", "--test", "processes"]);
+
+const IMPORT_PROPERTIES: Step =
+    tests(&["test", "-p", "manbo-import", "--locked", "--release", "--test", "properties"]);
+const CHECK_IMPORT: Step = run("python3", &["crates/import/tests/tools/check_import.py"]);
+
+/// LLVM's instrumentation as libFuzzer needs it, with flags that a stable compiler takes.
+const INSTRUMENTED: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+     -Cllvm-args=-sanitizer-coverage-trace-compares";
+
+/// A minute of libFuzzer on one target, from the kept inputs on. What it finds goes below the target
+/// folder: no test changes the checkout.
+macro_rules! minute_of {
+    ($target:literal) => {
+        cargo(&[
+            "run",
+            "-p",
+            "manbo-fuzz",
+            "--locked",
+            "--profile",
+            "fuzz",
+            "--features",
+            "libfuzzer",
+            // Named, or the flags would reach build scripts as well, which cannot be linked with them.
+            "--target",
+            "host-tuple",
+            "--",
+            "-max_total_time=60",
+            "-timeout=10",
+            "-rss_limit_mb=512",
+            "-create_missing_dirs=1",
+            concat!("-artifact_prefix=target/fuzzed/", $target, "-"),
+            "-print_final_stats=1",
+            concat!("target/fuzzed/", $target),
+            concat!("crates/fuzz/corpus/", $target),
+        ])
+        .with_env(&[("MANBO_FUZZ", $target), ("RUSTFLAGS", INSTRUMENTED)])
+    };
+}
 
 /// The gate walks the same cases every time, so that a red gate is the change's doing. The long size
 /// leaves the seed open: it is there to find what the gate has never tried.
@@ -213,6 +258,41 @@ pub(crate) static SUITES: &[Suite] = &[
         ..PLAIN
     },
     Suite {
+        name: "import",
+        proves: "each reader takes what it should and refuses the rest, and days come out right",
+        gate: &[tests(&["test", "-p", "manbo-import", "--locked"])],
+        ..PLAIN
+    },
+    Suite {
+        name: "importprops",
+        proves: "the spread and order of records never matter, and sums survive splits and overlaps",
+        gate: &[IMPORT_PROPERTIES.with_env(&[("PROPTEST_CASES", "2000"), SEED])],
+        long: &[IMPORT_PROPERTIES.with_env(&[("PROPTEST_CASES", "100000")])],
+        ..PLAIN
+    },
+    Suite {
+        name: "importcheck",
+        proves: "imported days equal an independent reckoning; at long size, of real exports too",
+        needs: &[PYTHON3, TIME_ZONES],
+        files: &["crates/import/tests/tools/check_import.py"],
+        gate: &[CHECK_IMPORT],
+        long: &[CHECK_IMPORT.with_exports("--data")],
+    },
+    Suite {
+        name: "fuzz",
+        proves: "every input that was kept goes well; at long size, a minute of fuzzing each reader",
+        gate: &[tests(&["test", "-p", "manbo-fuzz", "--locked", "--test", "fuzz"])],
+        long: &[
+            minute_of!("apple"),
+            minute_of!("csv"),
+            minute_of!("fitbit"),
+            minute_of!("law"),
+            minute_of!("time"),
+            minute_of!("zip"),
+        ],
+        ..PLAIN
+    },
+    Suite {
         name: "package",
         proves: "the package holds what it must and nothing large",
         gate: &[
@@ -229,6 +309,13 @@ pub(crate) static SUITES: &[Suite] = &[
         proves: "every bench runs; at long size, how fast",
         gate: &[benches(&["bench", "-p", "manbo", "--locked", "--bench", "ledger", "--", "--test"])],
         long: &[benches(&["bench", "-p", "manbo", "--locked", "--bench", "ledger"])],
+        ..PLAIN
+    },
+    Suite {
+        name: "importbench",
+        proves: "the import keeps within its memory; at long size, how fast beside a bare parse",
+        gate: &[benches(&["bench", "-p", "manbo-import", "--locked", "--bench", "readers", "--", "--test"])],
+        long: &[benches(&["bench", "-p", "manbo-import", "--locked", "--bench", "readers"])],
         ..PLAIN
     },
     Suite {
@@ -252,6 +339,8 @@ pub(crate) static SUITES: &[Suite] = &[
 mod tests {
     use super::*;
     use std::collections::BTreeSet;
+    use std::fs;
+    use std::path::Path;
 
     fn steps() -> impl Iterator<Item = (&'static Suite, &'static Step)> {
         SUITES.iter().flat_map(|suite| suite.gate.iter().chain(suite.long).map(move |step| (suite, step)))
@@ -291,7 +380,12 @@ mod tests {
         for (suite, step) in steps().filter(|(_, step)| step.program == "cargo") {
             let own = step.args.split(|arg| *arg == "--").next().unwrap_or_default();
             assert!(own.contains(&"--locked"), "{}", suite.name);
-            let package = if suite.name == "xtask" { "xtask" } else { "manbo" };
+            let package = match suite.name {
+                "xtask" => "xtask",
+                "fuzz" => "manbo-fuzz",
+                name if name.starts_with("import") => "manbo-import",
+                _ => "manbo",
+            };
             assert!(follows(own, "-p", package), "{}", suite.name);
         }
     }
@@ -323,14 +417,35 @@ mod tests {
     fn a_test_target_has_the_name_of_its_suite() {
         for (suite, step) in steps().filter(|(_, step)| step.args.contains(&"--test")) {
             if step.args.first() == Some(&"test") {
-                assert!(follows(step.args, "--test", suite.name), "{}", suite.name);
+                // The import's property tests are a target of their own crate, beside the library's.
+                let target = if suite.name == "importprops" { "properties" } else { suite.name };
+                assert!(follows(step.args, "--test", target), "{}", suite.name);
             }
         }
     }
 
     #[test]
+    fn real_exports_are_for_the_long_size_only() {
+        assert!(SUITES.iter().flat_map(|suite| suite.gate).all(|step| step.exports.is_none()));
+        assert!(SUITES.iter().flat_map(|suite| suite.long).any(|step| step.exports.is_some()));
+    }
+
+    #[test]
+    fn every_folder_of_fuzz_inputs_gets_its_minute() {
+        let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus");
+        let folders: BTreeSet<_> = fs::read_dir(corpus)
+            .expect("a folder of inputs a target")
+            .map(|entry| entry.expect("a folder").file_name().into_string().expect("a plain name"))
+            .collect();
+        let suite = SUITES.iter().find(|suite| suite.name == "fuzz").expect("fuzz");
+        let targets: BTreeSet<_> = suite.long.iter().map(|step| step.env[0].1.to_string()).collect();
+        assert_eq!(targets, folders);
+        assert_eq!(suite.long.len(), folders.len());
+    }
+
+    #[test]
     fn generated_cases_have_a_fixed_seed_at_the_gate_and_an_open_one_beyond() {
-        for name in ["properties", "model"] {
+        for name in ["properties", "model", "importprops"] {
             let suite = SUITES.iter().find(|suite| suite.name == name).expect(name);
             assert!(suite.gate.iter().all(|step| step.env.contains(&SEED)), "{name}");
             assert!(suite.long.iter().all(|step| !step.env.iter().any(|(key, _)| *key == SEED.0)), "{name}");

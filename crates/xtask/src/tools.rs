@@ -5,12 +5,14 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// A program that a suite needs and a machine may lack.
+/// What a suite needs and a machine may lack: a program, mostly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Tool {
-    /// The name of its program.
+    /// Its name.
     pub(crate) name: &'static str,
-    /// Arguments with which it shows, in a moment, that it works.
+    /// The program that shows, in a moment, that it works: itself, or for data one that uses it.
+    program: &'static str,
+    /// The arguments for that.
     probe: &'static [&'static str],
     /// Where it comes from.
     pub(crate) source: Source,
@@ -31,15 +33,31 @@ pub(crate) enum Source {
 
 /// Runs the scripts under `tests/tools`.
 pub(crate) const PYTHON3: Tool =
-    Tool { name: "python3", probe: &["--version"], source: Source::Apt("python3") };
+    Tool { name: "python3", program: "python3", probe: &["--version"], source: Source::Apt("python3") };
+
+/// The zones that those scripts reckon with; a small container has none.
+pub(crate) const TIME_ZONES: Tool = Tool {
+    name: "tzdata",
+    program: "python3",
+    probe: &["-c", "import zoneinfo; zoneinfo.ZoneInfo('Europe/Berlin')"],
+    source: Source::Apt("tzdata"),
+};
 
 /// Counts system calls. The probe traces something: a container may have the program and forbid its use.
-pub(crate) const STRACE: Tool =
-    Tool { name: "strace", probe: &["-qq", "-o", "/dev/null", "true"], source: Source::Apt("strace") };
+pub(crate) const STRACE: Tool = Tool {
+    name: "strace",
+    program: "strace",
+    probe: &["-qq", "-o", "/dev/null", "true"],
+    source: Source::Apt("strace"),
+};
 
 /// Judges licences and sources of dependencies.
-pub(crate) const CARGO_DENY: Tool =
-    Tool { name: "cargo-deny", probe: &["--version"], source: Source::Crate { version: "0.20.2" } };
+pub(crate) const CARGO_DENY: Tool = Tool {
+    name: "cargo-deny",
+    program: "cargo-deny",
+    probe: &["--version"],
+    source: Source::Crate { version: "0.20.2" },
+};
 
 /// What a look at a tool found.
 #[derive(Debug, PartialEq, Eq)]
@@ -79,7 +97,7 @@ impl Toolbox {
     /// Looks whether a tool is there and works.
     pub(crate) fn probe(&self, tool: Tool) -> State {
         let output =
-            match Command::new(self.resolve(tool.name)).args(tool.probe).stdin(Stdio::null()).output() {
+            match Command::new(self.resolve(tool.program)).args(tool.probe).stdin(Stdio::null()).output() {
                 Ok(output) => output,
                 Err(error) if error.kind() == ErrorKind::NotFound => {
                     return State::Lacking("not installed".into());
@@ -89,7 +107,9 @@ impl Toolbox {
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
             let first = said.lines().map(str::trim).find(|line| !line.is_empty());
-            return State::Broken(first.map_or_else(|| output.status.to_string(), str::to_string));
+            let reason = first.map_or_else(|| output.status.to_string(), str::to_string);
+            // A program that does not work stays so; data that its user does not find can be installed.
+            return if tool.program == tool.name { State::Broken(reason) } else { State::Lacking(reason) };
         }
         let said = String::from_utf8_lossy(&output.stdout);
         match tool.source {
@@ -109,16 +129,19 @@ mod tests {
         Toolbox { folder: PathBuf::from("nowhere") }
     }
 
+    fn program(name: &'static str, probe: &'static [&'static str], source: Source) -> Tool {
+        Tool { name, program: name, probe, source }
+    }
+
     #[test]
     fn a_program_that_is_nowhere_is_lacking() {
-        let tool = Tool { name: "no-such-program-here", probe: &[], source: Source::Apt("none") };
+        let tool = program("no-such-program-here", &[], Source::Apt("none"));
         assert_eq!(toolbox().probe(tool), State::Lacking("not installed".into()));
     }
 
     #[test]
     fn another_version_is_lacking_and_says_which_was_found() {
-        let wanted =
-            |version| Tool { name: "cargo", probe: &["--version"], source: Source::Crate { version } };
+        let wanted = |version| program("cargo", &["--version"], Source::Crate { version });
         let State::Lacking(reason) = toolbox().probe(wanted("0.0.0")) else {
             unreachable!("no cargo ever had that version")
         };
@@ -128,7 +151,13 @@ mod tests {
 
     #[test]
     fn a_program_that_fails_its_probe_is_broken() {
-        let tool = Tool { name: "cargo", probe: &["--no-such-flag"], source: Source::Apt("none") };
+        let tool = program("cargo", &["--no-such-flag"], Source::Apt("none"));
         assert!(matches!(toolbox().probe(tool), State::Broken(_)));
+    }
+
+    #[test]
+    fn data_that_its_user_does_not_find_is_lacking() {
+        let data = Tool { name: "data", ..program("cargo", &["--no-such-flag"], Source::Apt("none")) };
+        assert!(matches!(toolbox().probe(data), State::Lacking(_)));
     }
 }

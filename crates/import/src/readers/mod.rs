@@ -1,0 +1,5 @@
+//! One reader a format: each turns bytes into records, and knows nothing of days and ledgers.
+
+pub(crate) mod apple;
+pub(crate) mod csv;
+pub(crate) mod fitbit;
