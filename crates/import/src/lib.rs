@@ -35,7 +35,8 @@
 //! - **Sources** are kept apart as cells of their own and never added up. Typed-in steps are kept apart as
 //!   manual.
 //! - **Reports.** Dated reports of the same days follow one another as readings do (the contract's section
-//!   3): later ones join, and lower a day only where a full reading of a closed day may.
+//!   3): later ones join, and lower a day only where a full reading of a closed day may. What has no date
+//!   joins.
 //! - **Extent.** A day that the export covers wholly and that is over is a full reading. The last day of an
 //!   export, and the first of one made of records, may be cut: partial readings, which never lower anything.
 //!

@@ -99,6 +99,15 @@ enum Printed {
     Several,
 }
 
+/// Where a record lies.
+struct Span {
+    line: Line,
+    start: i64,
+    len: u32,
+    /// How many civil days it touches.
+    days: u32,
+}
+
 /// Why a record is not taken.
 enum Refused {
     Record(Reason),
@@ -218,17 +227,18 @@ impl Collector {
         if record.person.len() > USER_LEN_MAX {
             return Err(Reason::BadShape.into());
         }
-        if record.steps > STEPS_MAX {
-            // Checked after the day, as the contract's order has it.
-            self.span(record.when)?;
-            return Err(Reason::ImplausibleSteps.into());
-        }
-        let Some((line, start, len)) = self.span(record.when)? else {
-            let When::Day(day) = record.when else { return Ok(()) };
-            let (person, source, report) = self.keys(record)?;
-            let key = CellKey { person, source, report, day };
-            return Ok(self.days.stated(key, record.how, record.steps)?);
+        // The days are checked before the steps, as the contract's order has it.
+        let Span { line, start, len, days } = match record.when {
+            When::Between(from, until) => self.span(from, until)?,
+            When::Day(day) => {
+                self.check_day(day)?;
+                check_steps(record.steps, 1)?;
+                let (person, source, report) = self.keys(record)?;
+                let key = CellKey { person, source, report, day };
+                return Ok(self.days.stated(key, record.how, record.steps)?);
+            }
         };
+        check_steps(record.steps, days)?;
         let (kind, offset) = match line {
             Line::Wall => (LineKind::Wall, 0),
             Line::Printed(offset) => (LineKind::Printed, offset),
@@ -244,21 +254,16 @@ impl Collector {
             };
         }
         if let Some(arrived_ms) = record.arrived_ms {
-            self.arrivals.add(arrived_ms - (start + i64::from(len)));
+            // The end as written: an instant is over when it begins.
+            let end = if let When::Between(_, until) = record.when { until.line_ms() } else { start };
+            self.arrivals.add(arrived_ms - end);
         }
         let item = Item { series, start, len, steps: record.steps, offset };
         Ok(self.sorter.push(item).map_err(temporary)?)
     }
 
-    /// The line, start and length of a record that is not a stated day; checks its times.
-    fn span(&mut self, when: When) -> std::result::Result<Option<(Line, i64, u32)>, Reason> {
-        let (from, until) = match when {
-            When::Day(day) => {
-                self.check_day(day)?;
-                return Ok(None);
-            }
-            When::Between(from, until) => (from, until),
-        };
+    /// Where a record lies; checks its times.
+    fn span(&mut self, from: Stamp, until: Stamp) -> std::result::Result<Span, Reason> {
         if from.offset.is_some() != until.offset.is_some() {
             return Err(Reason::MixedOffsets);
         }
@@ -272,12 +277,13 @@ impl Collector {
             return Err(Reason::TooLong);
         }
         let line = self.clock.line(from.offset);
-        for ms in [start + len - 1, start] {
-            let day = self.clock.stretch(line, ms).day;
-            self.check_day(day)?;
-        }
+        let last = self.clock.stretch(line, start + len - 1).day;
+        let first = self.clock.stretch(line, start).day;
+        self.check_day(last)?;
+        self.check_day(first)?;
         // At most 31 days: 2,678,400,000 fits.
-        Ok(Some((line, start, u32::try_from(len).unwrap_or(u32::MAX))))
+        let len = u32::try_from(len).unwrap_or(u32::MAX);
+        Ok(Span { line, start, len, days: first.abs_diff(last) + 1 })
     }
 
     fn check_day(&self, day: i32) -> std::result::Result<(), Reason> {
@@ -496,6 +502,11 @@ impl Arrivals {
         self.late += u64::from(delay_ms > LATE_MS);
         self.delay_minutes_max = self.delay_minutes_max.max(delay_ms.unsigned_abs() / 60_000);
     }
+}
+
+/// Refuses a record that says more than so many days can have.
+fn check_steps(steps: u32, days: u32) -> std::result::Result<(), Reason> {
+    if steps > STEPS_MAX.saturating_mul(days) { Err(Reason::ImplausibleSteps) } else { Ok(()) }
 }
 
 /// Counts of a day, if both parts together can be a day's.

@@ -8,13 +8,15 @@ use super::clock::Clock;
 use super::days::{Bound, CellKey, Sums};
 use super::{Collector, Printed, counts, people};
 use crate::error::{ImportError, Result};
-use crate::record::Reason;
+use crate::record::{Reason, ReportKey};
 use crate::report::{Import, Person, PersonReport, Report, Rereports, SourceReport, Union};
 
 /// What one report says of one day of one source.
 struct Said {
     reading: Reading,
     long: bool,
+    /// Whether the report has a date or number.
+    dated: bool,
 }
 
 /// What the reports of one person say, by day and source, with the numbers of the reports.
@@ -78,7 +80,10 @@ pub(super) fn import(mut collector: Collector, union: Union, splits: u64) -> Res
 /// The places of reports in time, by their numbers.
 fn ranks(collector: &Collector) -> Vec<usize> {
     let mut order: Vec<usize> = (0..collector.reports.len()).collect();
-    order.sort_by_key(|number| collector.reports[*number]);
+    // What has no date comes last: it can only join.
+    order.sort_by_key(|number| {
+        (collector.reports[*number] == ReportKey::default(), collector.reports[*number])
+    });
     let mut ranks = vec![0; order.len()];
     for (rank, number) in order.into_iter().enumerate() {
         ranks[number] = rank;
@@ -95,7 +100,12 @@ struct Edges {
 impl Edges {
     fn of(collector: &Collector, cells: &[(CellKey, Sums)]) -> Edges {
         let mut whole: HashMap<(u32, u32), (i32, i32)> = HashMap::new();
-        for (key, sums) in cells {
+        // A day that is refused as a whole tells nothing, not even how far the report goes.
+        let taken = cells.iter().filter(|(_, sums)| {
+            let (measured, typed) = sums.counts();
+            counts(measured, typed).is_some()
+        });
+        for (key, sums) in taken {
             let (first, last) = whole.entry((key.person, key.report)).or_insert((i32::MAX, i32::MIN));
             if !sums.is_stated() {
                 *first = key.day.min(*first);
@@ -113,6 +123,8 @@ impl Edges {
             if let Some((ms, offset)) = made {
                 *open_from = clock.stretch(clock.line(offset), ms).day;
             }
+            // Whatever the files say, the caller's own day is not over.
+            *open_from = collector.options.today.number().min(*open_from);
         }
         Edges { whole }
     }
@@ -146,7 +158,8 @@ fn said(
         extent: if collector.options.join_only { Extent::Partial } else { edges.extent(key, sums) },
         offset: minutes.and_then(|minutes| UtcOffset::from_minutes(i32::from(minutes)).ok()),
     };
-    Ok(Said { reading, long: sums.long })
+    let dated = collector.reports[key.report as usize] != ReportKey::default();
+    Ok(Said { reading, long: sums.long, dated })
 }
 
 /// Lets the reports of each day follow one another through the core's own rules.
@@ -177,9 +190,11 @@ fn follow(
     rereports: &mut Rereports,
 ) -> Result<Reading> {
     let mut last: Option<Reading> = None;
-    for (_, Said { reading, .. }) in reports {
+    for (_, Said { reading, dated, .. }) in reports {
         let before = ledger.register(reading.day, &reading.source).counts;
-        let _ = ledger.apply(Operation::Read(reading), now).map_err(manbo::Error::from)?;
+        // Nothing tells whether what has no date is older or newer than the others: it joins.
+        let joined = Reading { extent: if *dated { reading.extent } else { Extent::Partial }, ..*reading };
+        let _ = ledger.apply(Operation::Read(&joined), now).map_err(manbo::Error::from)?;
         let after = ledger.register(reading.day, &reading.source).counts;
         if let (Some(before), Some(after)) = (before, after) {
             let said_less =
@@ -190,7 +205,7 @@ fn follow(
         }
         let counts = after.unwrap_or(reading.counts);
         let offset = if counts == reading.counts { reading.offset } else { None };
-        let full = reading.extent == Extent::Full || last.is_some_and(|last| last.extent == Extent::Full);
+        let full = joined.extent == Extent::Full || last.is_some_and(|last| last.extent == Extent::Full);
         last = Some(Reading {
             counts,
             extent: if full { Extent::Full } else { Extent::Partial },

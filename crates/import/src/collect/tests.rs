@@ -213,6 +213,15 @@ fn a_day_over_the_limit_is_refused_as_a_whole() {
 }
 
 #[test]
+fn a_month_in_one_record_may_hold_a_month_of_steps() {
+    let month = between(wall("2022-10-01T00:00:00"), wall("2022-10-31T00:00:00"), 390_000);
+    let result = import(options(), &[month]);
+    assert_eq!((result.people[0].readings.len(), result.people[0].readings[7].counts.recorded), (30, 13_000));
+    let night = between(wall("2022-10-01T23:00:00"), wall("2022-10-02T01:00:00"), 600_001);
+    assert_eq!(import(options(), &[night]).report.rejects.listed[0].reason, Reason::ImplausibleSteps);
+}
+
+#[test]
 fn too_many_sources_say_what_helps() {
     let names: Vec<String> = (0..17).map(|n| format!("device {n}")).collect();
     let mut collector = Collector::new(options());
@@ -229,8 +238,30 @@ fn late_data_is_told() {
     let at = printed("2022-10-01T10:00:00+00:00");
     let arrived =
         |hours: i64| Record { arrived_ms: Some(at.line_ms() + hours * 3_600_000 + 1), ..between(at, at, 5) };
+    let at_once = Record { arrived_ms: Some(at.line_ms()), ..between(at, at, 5) };
+    assert_eq!(import(options(), &[at_once]).report.arrivals.early, 0);
     let result = import(options(), &[arrived(1), arrived(30), arrived(-2)]);
     let arrivals = result.report.arrivals;
     assert_eq!((arrivals.known, arrivals.late, arrivals.early), (3, 1, 1));
     assert_eq!(arrivals.delay_minutes_max, 30 * 60);
+}
+
+#[test]
+fn what_has_no_date_joins_dated_reports() {
+    let dated =
+        |day, steps| Record { report: ReportKey { made: None, number: Some(1) }, ..stated(day, steps) };
+    let more = [
+        stated("2022-10-01", 9_000),
+        stated("2022-10-05", 1),
+        dated("2022-10-01", 8_000),
+        dated("2022-10-05", 1),
+    ];
+    check(&more, &[("2022-10-01", 9_000), ("2022-10-05", 1)]);
+    let less = [
+        stated("2022-10-01", 7_000),
+        stated("2022-10-05", 1),
+        dated("2022-10-01", 8_000),
+        dated("2022-10-05", 1),
+    ];
+    check(&less, &[("2022-10-01", 8_000), ("2022-10-05", 1)]);
 }

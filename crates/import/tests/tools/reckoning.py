@@ -79,9 +79,9 @@ NO_REPORT = (None, None)
 
 
 def report_order(report):
-    """What is not known comes first."""
+    """What is not known comes first, but what has no date at all comes last."""
     made, number = report
-    return (made is not None, made or (0, 0), number is not None, number or 0)
+    return (report == NO_REPORT, made is not None, made or (0, 0), number is not None, number or 0)
 
 
 # Days.
@@ -448,7 +448,10 @@ def reckon(found, today, zone=None, fallback="import", names=None, only=None):
         for source, days in told.items():
             for day, (recorded, manual, stated) in days.items():
                 full = day < over and (stated or day > first)
-                registers[person, source, day].read(recorded, manual, full, sums)
+                cell = registers[person, source, day]
+                # Nothing tells whether what has no date is older or newer than a dated report: it joins.
+                joins = report == NO_REPORT and cell.told > 0
+                cell.read(recorded, manual, full and not joins, sums)
     cells = {key: (*cell.value, cell.full) for key, cell in registers.items()}
     sums["days"] = sum(cell.told > 1 for cell in registers.values())
     return Reckoned(cells, rows, sums["splits"], found.blank, rejected, sums["duplicates"], sums["overlaps"],
