@@ -2,7 +2,7 @@
 
 use manbo::{Day, Level, WeekStart};
 
-use crate::report::{DayLine, Report, month_name};
+use crate::report::{DayLine, Report, mean, month_name};
 
 /// What a day's steps mean for the level, as a shade.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,7 +126,7 @@ impl<'a> Year<'a> {
     pub(crate) fn weekday_means(&self) -> [u64; 7] {
         std::array::from_fn(|row| {
             let shown = || self.weeks.iter().filter_map(|week| week.day(row)?.shown);
-            shown().map(u64::from).sum::<u64>() / (shown().count() as u64).max(1)
+            mean(shown().map(u64::from).sum(), shown().count() as u64)
         })
     }
 

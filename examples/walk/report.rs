@@ -220,6 +220,11 @@ pub(crate) fn longest(spans: &[Span]) -> Option<Span> {
     spans.iter().rev().max_by_key(|span| span.days).copied()
 }
 
+/// The mean of a day, rounded half up.
+pub(crate) fn mean(steps: u64, days: u64) -> u64 {
+    (steps + days / 2) / days.max(1)
+}
+
 /// A month or a year of the walk.
 pub(crate) struct Period {
     pub(crate) label: String,
@@ -230,7 +235,7 @@ pub(crate) struct Period {
 
 impl Period {
     pub(crate) fn mean(&self) -> u64 {
-        self.shown / self.days_logged.max(1)
+        mean(self.shown, self.days_logged)
     }
 }
 

@@ -6,7 +6,7 @@ use std::fmt::{Result, Write};
 use manbo::{Day, Level};
 
 use crate::calendar::{self, Heat, Year, far_above};
-use crate::report::{Origin, Report, Span, grouped, longest};
+use crate::report::{Origin, Report, Span, grouped, longest, mean};
 
 /// Years drawn: a taller picture is no picture any more.
 const YEARS_DRAWN: usize = 5;
@@ -123,7 +123,7 @@ impl Picture<'_> {
         let first = report.days.first().map_or(s.as_of, |line| line.day);
         self.label(MARGIN, 44, "title", &self.title())?;
         let cut = if cut { format!(" \u{b7} the last {YEARS_DRAWN} years are drawn") } else { String::new() };
-        let mean = grouped(s.total_steps / u64::from(s.days_logged.max(1)));
+        let mean = grouped(mean(s.total_steps, u64::from(s.days_logged)));
         let line = format!("{first} to {} \u{b7} {mean} steps a day{cut}", s.as_of);
         self.label(MARGIN, 66, "", &line)?;
         let day = |day: Option<Day>| day.map_or(String::new(), |day| day.to_string());

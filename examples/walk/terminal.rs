@@ -6,7 +6,7 @@ use manbo::{DayState, Level};
 
 use crate::calendar::{self, Heat, Year};
 use crate::journey::LateChange;
-use crate::report::{Origin, Period, Report, Span, grouped, longest};
+use crate::report::{Origin, Period, Report, Span, grouped, longest, mean};
 
 const COLUMNS: usize = 100;
 /// Years drawn: more do not fit a screen.
@@ -138,7 +138,7 @@ fn count(number: impl Into<u64>, thing: &str) -> String {
 
 fn figures(out: &mut impl Write, report: &Report, paint: &Paint) -> Result<()> {
     let s = &report.statistics;
-    let mean = s.total_steps / u64::from(s.days_logged.max(1));
+    let mean = mean(s.total_steps, u64::from(s.days_logged));
     let mut rows = vec![
         (
             "total",

@@ -1,7 +1,6 @@
-//! The laws of the union: a source's total lies between its largest record and the sum of all, and neither
-//! the order of records nor their spread over files matters.
-
-use std::collections::BTreeMap;
+//! The laws of the union: a source's total lies between its largest record and the sum of all; neither the
+//! order of records, nor their spread over files, nor their repetition matters; and a record around all
+//! others of its source adds only what they do not explain.
 
 use chrono::{DateTime, FixedOffset, NaiveDate, TimeDelta};
 use manbo::Source;
@@ -68,9 +67,21 @@ pub(crate) fn run(options: &ImportOptions, bytes: &[u8]) {
     let backwards = found(&options, [rows.iter().rev().collect()]);
     assert_eq!(whole.people, backwards.people, "the order of the records matters");
 
+    let twice = found(&options, [rows.iter().collect(), rows.iter().collect()]);
+    assert_eq!(whole.people, twice.people, "a repeated record counts twice");
+
     let spread = [0, 1, 2, 3].map(|file| rows.iter().filter(|row| row.file == file).collect());
     let spread = found(&options, spread);
     assert_eq!(whole.people, spread.people, "the spread over files matters");
+
+    for source in SOURCES {
+        let total = total(&whole, source);
+        for steps in [total / 2, total, total + 100] {
+            let Some(around) = around(&rows, source, steps) else { continue };
+            let wider = found(&options, [rows.iter().chain([&around]).collect()]);
+            assert_eq!(self::total(&wider, source), steps.max(total), "{source}: {steps} around {total}");
+        }
+    }
 }
 
 /// Imports files of such rows. A target that writes its own files has none that may be refused.
@@ -92,17 +103,23 @@ fn csv(rows: &[&Row]) -> String {
     std::iter::once("start,end,source,steps\n".to_owned()).chain(lines).collect()
 }
 
+/// A record of a source that begins before its others and ends after them.
+fn around(rows: &[Row], source: &'static str, steps: u64) -> Option<Row> {
+    let own = || rows.iter().filter(|row| row.source == source);
+    let start = own().map(|row| row.start).min()? - TimeDelta::minutes(1);
+    let end = own().map(|row| row.end).max()? + TimeDelta::minutes(1);
+    Some(Row { source, file: 0, start, end, steps })
+}
+
+fn total(found: &Found, source: &str) -> u64 {
+    let readings = found.people.iter().flat_map(|(_, readings)| readings);
+    readings.filter(|reading| reading.source.as_str() == source).map(|reading| reading.counts.sum()).sum()
+}
+
 fn within_bounds(rows: &[Row], whole: &Found) {
-    let mut totals: BTreeMap<&str, u64> = BTreeMap::new();
-    for (_, readings) in &whole.people {
-        for reading in readings {
-            *totals.entry(reading.source.as_str()).or_default() += reading.counts.sum();
-        }
-    }
     for source in SOURCES {
         let steps = || rows.iter().filter(|row| row.source == source).map(|row| row.steps);
-        let total = totals.get(source).copied().unwrap_or_default();
-        let (most, sum) = (steps().max().unwrap_or_default(), steps().sum());
+        let (total, most, sum) = (total(whole, source), steps().max().unwrap_or_default(), steps().sum());
         assert!(most <= total && total <= sum, "{source}: {total} is not within {most} to {sum}");
     }
 }

@@ -18,8 +18,8 @@ use manbo_import::{DateOrder, Format, Import, ImportError, ImportOptions, Import
 /// bytes; what is longer repeats the file.
 const ERROR_LEN_MAX: usize = 8_000;
 
-/// What is fuzzed. The first byte of every input chooses the options of the import, as [`options`] says;
-/// the rest is what the name of the target says.
+/// What is fuzzed. The first byte of every input chooses the options of the import, `@` the defaults; the
+/// rest is what the name of the target says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {
     /// Apple Health's `export.xml`.

@@ -10,9 +10,9 @@ use manbo_fuzz::Target;
 
 /// What one input may take here, in a debug build on a busy machine; libFuzzer allows 10 s.
 const SLOW: Duration = Duration::from_secs(10);
-/// The corpora are part of every checkout: small inputs find as much as large ones, and 200 files of
+/// The corpora are part of every checkout: small inputs find as much as large ones, and 250 files of
 /// 300 kB are read in a moment.
-const FILES_MAX: usize = 200;
+const FILES_MAX: usize = 250;
 const BYTES_MAX: usize = 300_000;
 
 fn corpus() -> PathBuf {

@@ -34,7 +34,12 @@ const ROLES: [(Role, &str, &[&str]); 13] = [
     (Role::Source, "source", &["source", "sourcename", "datasource", "device", "deviceuuid", "app"]),
     (Role::Report, "report", &["report"]),
     (Role::ReportedAt, "reported_at", &["reportedat"]),
-    (Role::Day, "day", &["day", "date", "formatteddate", "activitydate", "daytime"]),
+    (
+        Role::Day,
+        "day",
+        // The last three: Spanish (as in Google's), German, Korean.
+        &["day", "date", "formatteddate", "activitydate", "daytime", "fecha", "datum", "\u{b0a0}\u{c9dc}"],
+    ),
     (Role::Hour, "hour", &["hour", "activityhour"]),
     (Role::Minute, "minute", &["minute", "activityminute"]),
     (Role::Start, "start", &["start", "startdate", "starttime", "timestamp", "date/time"]),
@@ -43,14 +48,35 @@ const ROLES: [(Role, &str, &[&str]); 13] = [
     (
         Role::Steps,
         "steps",
-        &["steps", "stepcount", "stepcount(count)", "totalsteps", "count", "value", "recorded"],
+        &[
+            "steps",
+            "stepcount",
+            "stepcount(count)",
+            "totalsteps",
+            "count",
+            "value",
+            "recorded",
+            GARMIN_STEPS,
+            "recuentodepasos",
+            "pasos",
+            "schritte",
+            "\u{ac78}\u{c74c}\u{c218}",
+        ],
     ),
     (Role::Manual, "manual", &["manual"]),
     (Role::Boot, "boot", &["bootns", "bootms"]),
 ];
 
+/// Garmin's report of steps has the titles nothing, `Actual` and `Goal`.
+const GARMIN_STEPS: &str = "actual";
+
 /// The roles that say when; naming one of them in the options says that no other counts.
 const TIMES: [Role; 6] = [Role::Day, Role::Hour, Role::Minute, Role::Start, Role::End, Role::Boot];
+
+/// The place of a role in [`ROLES`], which has them all.
+fn place_of(role: Role) -> usize {
+    ROLES.iter().position(|(known, _, _)| *known == role).unwrap_or(0)
+}
 
 /// The titles of a table and what the caller says about them.
 pub(super) struct Header {
@@ -74,6 +100,12 @@ impl Header {
         let mut header = Header { titles, squeezed, columns: [None; ROLES.len()], values };
         for (place, (_, _, names)) in ROLES.iter().enumerate() {
             header.columns[place] = names.iter().find_map(|name| header.find(name));
+        }
+        let day = place_of(Role::Day);
+        if header.columns[day].is_none()
+            && header.column(Role::Steps).is_some_and(|steps| header.squeezed(steps) == GARMIN_STEPS)
+        {
+            header.columns[day] = header.find("");
         }
         header.obey(file, options)?;
         Ok(header)
@@ -113,7 +145,7 @@ impl Header {
 
     /// The column of a role.
     pub(super) fn column(&self, role: Role) -> Option<usize> {
-        ROLES.iter().position(|(known, _, _)| *known == role).and_then(|place| self.columns[place])
+        self.columns[place_of(role)]
     }
 
     /// The column with this title, written without blanks in small letters.

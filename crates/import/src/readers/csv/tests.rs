@@ -459,3 +459,13 @@ fn lines_and_empty_rows_are_counted_right() {
     let long = format!("day,steps\n2026-01-01,{}\n", "5".repeat(300_000));
     assert!(fails(&long, options(), |e| matches!(e, ImportError::TooLarge { .. })).contains("line 2"));
 }
+
+#[test]
+fn titles_of_garmin_and_of_other_languages_are_known() {
+    let garmin = ",Actual,Goal\n11/18/2026,\"5,565\",11790\n11/19/2026,8000,11790\n";
+    let dated = with(|csv| csv.dates = Some(DateOrder::Mdy));
+    check_with("Steps.csv", garmin, dated, &["- import 2026-11-18 5565", "- import 2026-11-19 8000"]);
+    check("Datum;Schritte\n2026-11-18;5565\n", &["- import 2026-11-18 5565"]);
+    check("Fecha,Recuento de pasos\n2026-11-18,5565\n", &["- import 2026-11-18 5565"]);
+    check("\u{b0a0}\u{c9dc},\u{ac78}\u{c74c} \u{c218}\n2026-11-18,5565\n", &["- import 2026-11-18 5565"]);
+}
