@@ -88,7 +88,7 @@ mod store;
 struct Readme;
 
 pub use domain::code::{Code, Refusal};
-pub use domain::counter::Credit;
+pub use domain::counter::{Baseline, Credit};
 pub use domain::day::{Day, Now, UtcOffset, Week, WeekStart};
 pub use domain::digest::Digest;
 pub use domain::explain::{Explanation, LevelAccount, SourceAccount};

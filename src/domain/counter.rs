@@ -4,11 +4,11 @@ use super::steps::STEPS_MAX;
 
 /// Where a counter stood. Of this device only, never sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Baseline {
+pub struct Baseline {
     /// The boot it belongs to.
-    pub(crate) boot: String,
+    pub boot: String,
     /// The count since that boot.
-    pub(crate) count: u32,
+    pub count: u32,
 }
 
 /// What a counter reading is worth.
@@ -26,7 +26,14 @@ pub enum Credit {
 
 impl Credit {
     /// What a reading adds to a baseline. A new boot counts from 0.
-    pub(crate) fn of(baseline: Option<&Baseline>, boot: &str, count: u32) -> Credit {
+    ///
+    /// ```
+    /// use manbo::{Baseline, Credit};
+    /// let stood = Baseline { boot: "7".into(), count: 41_200 };
+    /// assert_eq!(Credit::of(Some(&stood), "7", 41_300), Credit::Steps(100));
+    /// assert_eq!(Credit::of(Some(&stood), "8", 35), Credit::Steps(35));
+    /// ```
+    pub fn of(baseline: Option<&Baseline>, boot: &str, count: u32) -> Credit {
         let since = match baseline {
             None => return Credit::First,
             Some(b) if b.boot == boot => match count.checked_sub(b.count) {
@@ -39,7 +46,7 @@ impl Credit {
     }
 
     /// Whether the baseline moves to the reading.
-    pub(crate) const fn moves_baseline(self) -> bool {
+    pub const fn moves_baseline(self) -> bool {
         !matches!(self, Credit::Backwards)
     }
 }

@@ -1,5 +1,7 @@
 //! What a reader says: one record of an export, in the export's own words.
 
+use crate::collect::RECORD_DAYS_MAX;
+
 /// A moment as an export writes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stamp {
@@ -24,6 +26,15 @@ pub(crate) enum When {
     Day(i32),
     /// From a moment until before another one; equal moments are an instant.
     Between(Stamp, Stamp),
+    /// A stretch of a device's own time since it was started, all of it on one civil day.
+    Uptime {
+        /// The day, as days since 1970-01-01.
+        day: i32,
+        /// From when, in milliseconds.
+        from_ms: i64,
+        /// Until when, in milliseconds.
+        until_ms: i64,
+    },
 }
 
 /// Who counted.
@@ -124,9 +135,12 @@ impl std::fmt::Display for Reason {
             Reason::BadTime => "the date or time does not exist, or is in a form that is not read",
             Reason::EndBeforeStart => "the record ends before it starts",
             Reason::MixedOffsets => "one end has a UTC offset and the other has none",
-            Reason::TooLong => "the record is longer than 31 days",
-            Reason::DayOutOfRange => "the day is outside 2000-01-01 to 2199-12-31 or later than tomorrow",
-            Reason::ImplausibleSteps => "more than 300,000 steps",
+            Reason::TooLong => return write!(f, "the record is longer than {RECORD_DAYS_MAX} days"),
+            Reason::DayOutOfRange => {
+                let (first, last) = (manbo::Day::FIRST, manbo::Day::LAST);
+                return write!(f, "the day is outside {first} to {last} or later than tomorrow");
+            }
+            Reason::ImplausibleSteps => return write!(f, "more than {} steps a day", manbo::STEPS_MAX),
             Reason::MissingField => "the row lacks a field that it needs",
             Reason::BadShape => "the element is not built as this format builds it",
             Reason::CounterWentDown => "the counter went down",

@@ -33,6 +33,9 @@ pub struct Report {
     pub files: Vec<FileReport>,
     /// How moments became days, as a sentence.
     pub days_by: String,
+    /// Whether no reading made of records is full, so that nothing of them is lowered: the caller said so, or
+    /// rows were left out, which may be a part of any day.
+    pub joins_only: bool,
     /// Rows or records of steps that were looked at.
     pub rows: u64,
     /// Rows without a count: no data, which is not 0 steps.

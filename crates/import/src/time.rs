@@ -83,13 +83,14 @@ pub(crate) fn time_of_day(text: &[u8]) -> Option<(i64, Option<i16>)> {
     Some((time_ms(hour, tail_ms)?, cursor.offset_or_end()?))
 }
 
-/// Reads a count: digits, `8833.0` with a fraction of zeros, or `8,833` with separators where thousands
+/// Reads a count: digits, `8833.0` with a fraction of one or two zeros, or `8,833` with separators where thousands
 /// have them. No sign, no exponent. `None` where it is not such a number or does not fit.
 pub(crate) fn count(text: &[u8]) -> Option<u32> {
     let text = text.trim_ascii();
     let point = text.iter().position(|&b| b == b'.').unwrap_or(text.len());
     let (whole, fraction) = text.split_at(point);
-    let zeros = fraction.is_empty() || (fraction.len() > 1 && fraction[1..].iter().all(|&b| b == b'0'));
+    // Three zeros would be a German's thousands: `8.000` is no eight.
+    let zeros = matches!(fraction, b"" | b".0" | b".00");
     if whole.is_empty() || !zeros {
         return None;
     }

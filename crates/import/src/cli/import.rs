@@ -1,8 +1,9 @@
 //! `manbo-import import`: read, record or rehearse, report.
 
 use std::error::Error;
+
 use std::io::{BufWriter, IsTerminal, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use chrono::{DateTime, Datelike};
@@ -166,12 +167,22 @@ fn rehearse<'a>(
     args: &'a ImportArgs,
     now: Now,
 ) -> Result<Vec<PersonOutcome<'a>>> {
-    // A ledger that is not there yet is rehearsed in a folder that vanishes.
+    // On a copy in a folder that vanishes: to open a ledger may create, migrate or mend its file.
     let folder = tempfile::tempdir()?;
-    let file = if file.exists() { file.to_path_buf() } else { folder.path().join("rehearsal.db") };
+    let copy = folder.path().join("rehearsal.db");
+    for suffix in ["", "-wal"] {
+        let with = |path: &Path| {
+            let mut name = path.as_os_str().to_owned();
+            name.push(suffix);
+            PathBuf::from(name)
+        };
+        if with(file).exists() {
+            std::fs::copy(with(file), with(&copy)).map_err(|error| format!("{}: {error}", file.display()))?;
+        }
+    }
     let rehearsed = import.people.iter().map(|person| {
         let user = user(person, args);
-        let mut book = StepBook::open(&file, &options(user))?;
+        let mut book = StepBook::open(&copy, &options(user))?;
         Ok(PersonOutcome { user, outcome: manbo_import::preview(&mut book, person, now)? })
     });
     rehearsed

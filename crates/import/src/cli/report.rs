@@ -356,6 +356,10 @@ fn delay(minutes: u64) -> String {
     }
 }
 
+/// What rows that were left out mean for the others.
+const JOINS_ONLY: &str =
+    "A row that was left out may be a part of any day, so no day made of records is lowered.";
+
 fn rejects(out: &mut impl Write, report: &Report, paint: Paint) -> Result<()> {
     let rejects = &report.rejects;
     if rejects.total == 0 {
@@ -374,6 +378,11 @@ fn rejects(out: &mut impl Write, report: &Report, paint: Paint) -> Result<()> {
         }
         for line in wrapped(&text, COLUMNS - LABEL - 5) {
             writeln!(out, "  {:LABEL$}   {}", "", paint.dim(&line))?;
+        }
+    }
+    if report.joins_only {
+        for line in wrapped(JOINS_ONLY, COLUMNS - 2) {
+            writeln!(out, "  {}", paint.dim(&line))?;
         }
     }
     Ok(())

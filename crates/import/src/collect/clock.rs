@@ -3,8 +3,7 @@
 use chrono::{DateTime, NaiveDate, Offset, TimeZone};
 use chrono_tz::Tz;
 
-const DAY_MS: i64 = 86_400_000;
-const MINUTE_MS: i64 = 60_000;
+use crate::time::{DAY_MS, MINUTE_MS};
 
 /// A stretch of time that belongs to one civil day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +23,8 @@ pub(super) enum Line {
     Printed(i16),
     /// Unix time, in the zone of the import.
     Zoned,
+    /// A device's own time since it was started, all of it on this day.
+    Uptime(i32),
 }
 
 /// Finds days; remembers the last stretch of the zone, because records come in order.
@@ -52,6 +53,7 @@ impl Clock {
         match (line, self.zone) {
             (Line::Wall, _) | (Line::Zoned, None) => fixed(0, ms),
             (Line::Printed(minutes), _) => fixed(minutes, ms),
+            (Line::Uptime(day), _) => Stretch { day, end_ms: i64::MAX },
             (Line::Zoned, Some(zone)) => {
                 if ms < self.from_ms || ms >= self.last.end_ms {
                     self.from_ms = ms;

@@ -40,12 +40,15 @@ pub(super) enum Bound {
     Mixed,
 }
 
+/// Wall time, Unix time and time since a start.
+const LINES: usize = 3;
+
 /// Everything that one report of one source says of a day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Sums {
-    /// Steps by (who counted, with or without an offset): what has no common line of time is not added.
-    measured: [Option<u64>; 2],
-    typed: [Option<u64>; 2],
+    /// Steps by who counted and on which line of time: what has no common line is not added.
+    measured: [Option<u64>; LINES],
+    typed: [Option<u64>; LINES],
     stated_measured: Option<u32>,
     stated_typed: Option<u32>,
     pub(super) bound: Bound,
@@ -55,7 +58,7 @@ pub(super) struct Sums {
 impl Sums {
     /// Measured and typed-in steps: the most that the records and the stated total say.
     pub(super) fn counts(&self) -> (u64, u64) {
-        let most = |sums: [Option<u64>; 2], stated: Option<u32>| {
+        let most = |sums: [Option<u64>; LINES], stated: Option<u32>| {
             sums.into_iter().chain([stated.map(u64::from)]).flatten().max().unwrap_or(0)
         };
         (most(self.measured, self.stated_measured), most(self.typed, self.stated_typed))
@@ -101,11 +104,15 @@ impl Days {
             How::Measured => &mut sums.measured,
             How::Typed => &mut sums.typed,
         };
-        let line = &mut lines[usize::from(kind != LineKind::Wall)];
+        let line = &mut lines[match kind {
+            LineKind::Wall => 0,
+            LineKind::Printed | LineKind::Zoned => 1,
+            LineKind::Uptime(_) => 2,
+        }];
         *line = Some(line.unwrap_or(0) + u64::from(part.steps));
         sums.long |= part.long;
         sums.bound = match (kind, sums.bound) {
-            (LineKind::Wall, bound) => bound,
+            (LineKind::Wall | LineKind::Uptime(_), bound) => bound,
             (LineKind::Zoned, _) => Bound::Zone,
             (LineKind::Printed, Bound::Unknown) => Bound::Printed(part.offset),
             (LineKind::Printed, Bound::Printed(known)) if known == part.offset => Bound::Printed(known),

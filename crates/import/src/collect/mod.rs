@@ -19,6 +19,7 @@ use crate::error::{ImportError, Result};
 use crate::options::ImportOptions;
 use crate::record::{How, Reason, Record, ReportKey, Stamp, When};
 use crate::report::{Arrivals, FileReport, Import, Rejected, Rejects, Union};
+use crate::time::DAY_MS;
 use clock::{Clock, Line};
 use days::{CellKey, Days};
 use names::Names;
@@ -29,9 +30,9 @@ pub const RECORD_DAYS_MAX: u32 = 31;
 /// How many records may overlap without a gap: one a minute for 31 days is 44,640, ten times that is no
 /// export. At 72 bytes each in the working tables, 32 MB.
 pub const CLUSTER_MAX: usize = 450_000;
-/// How many (person, source, day) one import may hold: twenty years of 16 sources for eight people are
-/// 934,400. At 64 bytes each, 64 MB.
-pub const CELLS_MAX: usize = 1_000_000;
+/// How many (person, source, day) one import may hold: twenty years of 16 sources of one person are
+/// 116,880. At 480 bytes each in the working tables (measured), 96 MB.
+pub const CELLS_MAX: usize = 200_000;
 /// Names of people, of sources and of reports in one import: a study has hundreds. At 1,024 bytes each,
 /// 10 MB.
 const NAMES_MAX: usize = 10_000;
@@ -42,7 +43,6 @@ const LISTED_MAX: usize = 1_000;
 /// Notes on one file; a reader says a handful.
 const NOTES_MAX: usize = 100;
 
-const DAY_MS: i64 = 86_400_000;
 /// Late data is what arrives after more than a day.
 const LATE_MS: i64 = DAY_MS;
 
@@ -62,6 +62,8 @@ enum LineKind {
     Wall,
     Printed,
     Zoned,
+    /// What a device counted on this day since it was started.
+    Uptime(i32),
 }
 
 /// Takes records from the readers.
@@ -79,6 +81,12 @@ pub(crate) struct Collector {
     series: Vec<Series>,
     series_numbers: HashMap<Series, u32>,
     last_series: Option<(Series, u32)>,
+    /// When the current file says that it was exported.
+    file_exported: Option<Stamp>,
+    /// The latest export that holds something of a (person, source, report).
+    exported: HashMap<(u32, u32, u32), Stamp>,
+    /// Whether rows were left out that may belong to days that are taken.
+    lossy: bool,
     sorter: Sorter,
     days: Days,
     files: Vec<FileReport>,
@@ -88,7 +96,6 @@ pub(crate) struct Collector {
     blank: u64,
     other: u64,
     printed: Printed,
-    exported: Option<Stamp>,
 }
 
 /// The printed offsets that were seen.
@@ -141,6 +148,9 @@ impl Collector {
             series: Vec::new(),
             series_numbers: HashMap::new(),
             last_series: None,
+            file_exported: None,
+            exported: HashMap::new(),
+            lossy: false,
             sorter: Sorter::default(),
             days: Days::default(),
             files: Vec::new(),
@@ -150,7 +160,6 @@ impl Collector {
             blank: 0,
             other: 0,
             printed: Printed::None,
-            exported: None,
         }
     }
 
@@ -161,6 +170,7 @@ impl Collector {
 
     /// A file begins. `format` is its name in the report.
     pub(crate) fn begin_file(&mut self, file: &str, format: &'static str) {
+        self.file_exported = None;
         self.files.push(FileReport { file: file.to_owned(), format, rows: 0, notes: Vec::new() });
     }
 
@@ -174,19 +184,16 @@ impl Collector {
         }
     }
 
-    /// When the current file says that it was exported: that day is not over in it.
+    /// When the current file says that it was exported: of the sources in it, that day is not over.
     pub(crate) fn exported(&mut self, at: Stamp) {
-        if self.exported.is_none_or(|known| known.line_ms() < at.line_ms()) {
-            self.exported = Some(at);
-        }
+        self.file_exported = Some(at);
     }
 
     /// A record of the current file, from the line on which it begins. What breaks a limit is rejected and
     /// listed. Fails only where the import as a whole must stop.
     pub(crate) fn take(&mut self, line: u64, record: &Record<'_>) -> Result<()> {
-        let others =
-            !record.person.is_empty() && self.options.user.as_deref().is_some_and(|u| u != record.person);
-        if others {
+        let user = self.options.user.as_deref();
+        if !record.person.is_empty() && user.is_some_and(|user| user != record.person) {
             self.other += 1;
             return Ok(());
         }
@@ -201,6 +208,8 @@ impl Collector {
     /// A row of the current file that cannot be read.
     pub(crate) fn reject(&mut self, line: u64, reason: Reason) {
         self.count_row();
+        // What lies outside the ledger's days is missed on no day.
+        self.lossy |= reason != Reason::DayOutOfRange;
         let file = self.files.last().map(|file| file.file.clone()).unwrap_or_default();
         self.rejects.add(file, line, reason);
     }
@@ -230,6 +239,10 @@ impl Collector {
         // The days are checked before the steps, as the contract's order has it.
         let Span { line, start, len, days } = match record.when {
             When::Between(from, until) => self.span(from, until)?,
+            When::Uptime { day, from_ms, until_ms } => {
+                self.check_day(day)?;
+                Span { line: Line::Uptime(day), start: from_ms, len: length(from_ms, until_ms)?, days: 1 }
+            }
             When::Day(day) => {
                 self.check_day(day)?;
                 check_steps(record.steps, 1)?;
@@ -243,6 +256,7 @@ impl Collector {
             Line::Wall => (LineKind::Wall, 0),
             Line::Printed(offset) => (LineKind::Printed, offset),
             Line::Zoned => (LineKind::Zoned, 0),
+            Line::Uptime(day) => (LineKind::Uptime(day), 0),
         };
         let (person, source, report) = self.keys(record)?;
         let series = self.series(Series { person, source, report, how: record.how, kind });
@@ -268,21 +282,12 @@ impl Collector {
             return Err(Reason::MixedOffsets);
         }
         let (start, end) = (from.line_ms(), until.line_ms());
-        if end < start {
-            return Err(Reason::EndBeforeStart);
-        }
-        // An instant lasts the millisecond that is the finest part of a time here.
-        let len = (end - start).max(1);
-        if len > i64::from(RECORD_DAYS_MAX) * DAY_MS {
-            return Err(Reason::TooLong);
-        }
+        let len = length(start, end)?;
         let line = self.clock.line(from.offset);
-        let last = self.clock.stretch(line, start + len - 1).day;
+        let last = self.clock.stretch(line, start + i64::from(len) - 1).day;
         let first = self.clock.stretch(line, start).day;
         self.check_day(last)?;
         self.check_day(first)?;
-        // At most 31 days: 2,678,400,000 fits.
-        let len = u32::try_from(len).unwrap_or(u32::MAX);
         Ok(Span { line, start, len, days: first.abs_diff(last) + 1 })
     }
 
@@ -291,7 +296,9 @@ impl Collector {
     }
 
     fn keys(&mut self, record: &Record<'_>) -> Result<(u32, u32, u32)> {
-        let person = self.people.number(record.person);
+        // Files that name nobody are the person's that the caller asks for.
+        let user = self.options.user.as_deref().filter(|_| record.person.is_empty());
+        let person = self.people.number(user.unwrap_or(record.person));
         let source = self.source(record.source);
         let report = if let Some(known) = self.report_numbers.get(&record.report) {
             *known
@@ -312,7 +319,16 @@ impl Collector {
                 )));
             }
         }
+        self.note_exported((person, source, report));
         Ok((person, source, report))
+    }
+
+    fn note_exported(&mut self, whose: (u32, u32, u32)) {
+        let Some(at) = self.file_exported else { return };
+        let known = self.exported.entry(whose).or_insert(at);
+        if known.line_ms() < at.line_ms() {
+            *known = at;
+        }
     }
 
     /// The number of the source under a name of the export.
@@ -322,8 +338,15 @@ impl Collector {
         if let Some(source) = self.source_of_name.get(name_number) {
             return *source;
         }
-        let mapped = self.options.sources.get(name).copied();
-        let source = mapped.or_else(|| names::source_of(name)).unwrap_or(self.options.source);
+        let source = names::source_of(name);
+        // Apple writes `Apple Watch` with a blank that nobody can type.
+        let alike = self
+            .options
+            .sources
+            .iter()
+            .find(|(known, _)| source.is_some() && names::source_of(known) == source);
+        let mapped = self.options.sources.get(name).or(alike.map(|(_, mapped)| mapped));
+        let source = mapped.copied().or(source).unwrap_or(self.options.source);
         let number = self.sources.iter().position(|known| *known == source).unwrap_or_else(|| {
             self.sources.push(source);
             self.sources.len() - 1
@@ -445,6 +468,7 @@ impl Uniting<'_> {
             LineKind::Wall => Line::Wall,
             LineKind::Printed => Line::Printed(item.offset),
             LineKind::Zoned => Line::Zoned,
+            LineKind::Uptime(day) => Line::Uptime(day),
         };
         if self.clock.stretch(line, item.start).day != self.clock.stretch(line, item.end() - 1).day {
             self.splits += 1;
@@ -502,6 +526,20 @@ impl Arrivals {
         self.late += u64::from(delay_ms > LATE_MS);
         self.delay_minutes_max = self.delay_minutes_max.max(delay_ms.unsigned_abs() / 60_000);
     }
+}
+
+/// How long a record lasts, in milliseconds.
+fn length(start: i64, end: i64) -> std::result::Result<u32, Reason> {
+    if end < start {
+        return Err(Reason::EndBeforeStart);
+    }
+    // An instant lasts the millisecond that is the finest part of a time here.
+    let len = (end - start).max(1);
+    if len > i64::from(RECORD_DAYS_MAX) * DAY_MS {
+        return Err(Reason::TooLong);
+    }
+    // At most 31 days: 2,678,400,000 fits.
+    Ok(u32::try_from(len).unwrap_or(u32::MAX))
 }
 
 /// Refuses a record that says more than so many days can have.

@@ -6,7 +6,7 @@ use manbo::{Day, Extent, Ledger, Now, Operation, Reading, Rules, SOURCES_MAX, So
 
 use super::clock::Clock;
 use super::days::{Bound, CellKey, Sums};
-use super::{Collector, Printed, counts, people};
+use super::{Collector, Printed, counts, names, people};
 use crate::error::{ImportError, Result};
 use crate::record::{Reason, ReportKey};
 use crate::report::{Import, Person, PersonReport, Report, Rereports, SourceReport, Union};
@@ -35,6 +35,8 @@ pub(super) fn import(mut collector: Collector, union: Union, splits: u64) -> Res
     let mut rereports = Rereports::default();
     let mut by_person: BTreeMap<u32, Told> = BTreeMap::new();
     let edges = Edges::of(&collector, &cells);
+    let made_of_rows = cells.iter().any(|(_, sums)| !sums.is_stated());
+    let joins_only = collector.options.join_only || (collector.lossy && made_of_rows);
     for (key, sums) in cells {
         match said(&collector, &edges, key, &sums) {
             Ok(said) => {
@@ -45,6 +47,14 @@ pub(super) fn import(mut collector: Collector, union: Union, splits: u64) -> Res
             Err(reason) => collector.rejects.add(String::new(), 0, reason),
         }
     }
+    if let (Some(_), true, true) = (&collector.options.user, by_person.is_empty(), collector.other > 0) {
+        let what = "the files hold nothing of the person that --user names".to_owned();
+        return Err(ImportError::Option(what));
+    }
+    for cells in by_person.values() {
+        check_sources(cells)?;
+    }
+    note_unused_maps(&mut collector);
     let rank = ranks(&collector);
     let now = Now::on(collector.options.today);
     let mut people = Vec::new();
@@ -58,10 +68,11 @@ pub(super) fn import(mut collector: Collector, union: Union, splits: u64) -> Res
     let mut reports = Vec::new();
     let mut persons = Vec::new();
     for (name, cells) in people {
-        reports.push(person_report(name.clone(), &cells, &sources)?);
+        reports.push(person_report(name.clone(), &cells, &sources));
         persons.push(Person { name, readings: cells.readings });
     }
     let report = Report {
+        joins_only,
         days_by: days_by(&collector),
         files: collector.files,
         rows: collector.rows,
@@ -91,31 +102,33 @@ fn ranks(collector: &Collector) -> Vec<usize> {
     ranks
 }
 
-/// Between which days the reports of each person are whole.
+/// Between which days the reports of each source are whole. A device that falls silent may have been
+/// exported before its last day was over, unless the export says when it was made.
 struct Edges {
-    /// The first day made of records, and the first day that is not over in the report.
-    whole: HashMap<(u32, u32), (i32, i32)>,
+    /// Of a (person, source, report): the first day made of records, and the first day that is not over.
+    whole: HashMap<(u32, u32, u32), (i32, i32)>,
 }
 
 impl Edges {
     fn of(collector: &Collector, cells: &[(CellKey, Sums)]) -> Edges {
-        let mut whole: HashMap<(u32, u32), (i32, i32)> = HashMap::new();
+        let mut whole: HashMap<(u32, u32, u32), (i32, i32)> = HashMap::new();
         // A day that is refused as a whole tells nothing, not even how far the report goes.
         let taken = cells.iter().filter(|(_, sums)| {
             let (measured, typed) = sums.counts();
             counts(measured, typed).is_some()
         });
         for (key, sums) in taken {
-            let (first, last) = whole.entry((key.person, key.report)).or_insert((i32::MAX, i32::MIN));
+            let stream = (key.person, key.source, key.report);
+            let (first, last) = whole.entry(stream).or_insert((i32::MAX, i32::MIN));
             if !sums.is_stated() {
                 *first = key.day.min(*first);
             }
             *last = key.day.max(*last);
         }
         let mut clock = Clock::new(collector.options.zone);
-        for ((_, report), (_, open_from)) in &mut whole {
-            let report = collector.reports[*report as usize];
-            let made = match (report.made, report.number, collector.exported) {
+        for (stream, (_, open_from)) in &mut whole {
+            let report = collector.reports[stream.2 as usize];
+            let made = match (report.made, report.number, collector.exported.get(stream)) {
                 (Some((unix_ms, minutes)), _, _) => Some((unix_ms, Some(minutes))),
                 (None, None, Some(stamp)) => Some((stamp.line_ms(), stamp.offset)),
                 (None, _, _) => None,
@@ -131,7 +144,7 @@ impl Edges {
 
     fn extent(&self, key: CellKey, sums: &Sums) -> Extent {
         let (first, open_from) =
-            self.whole.get(&(key.person, key.report)).copied().unwrap_or((i32::MAX, i32::MIN));
+            self.whole.get(&(key.person, key.source, key.report)).copied().unwrap_or((i32::MAX, i32::MIN));
         let is_whole = sums.is_stated() || key.day > first;
         if is_whole && key.day < open_from { Extent::Full } else { Extent::Partial }
     }
@@ -151,11 +164,15 @@ fn said(
         Bound::Printed(minutes) => Some(minutes),
         Bound::Zone => collector.clock.offset_of_day(key.day),
     };
+    // A row that was left out may be a part of any day that is made of rows; and under several offsets nobody knows which day
+    // was meant.
+    let lossy = collector.lossy && !sums.is_stated();
+    let joins = collector.options.join_only || lossy || sums.bound == Bound::Mixed;
     let reading = Reading {
         day,
         source: collector.sources[key.source as usize],
         counts,
-        extent: if collector.options.join_only { Extent::Partial } else { edges.extent(key, sums) },
+        extent: if joins { Extent::Partial } else { edges.extent(key, sums) },
         offset: minutes.and_then(|minutes| UtcOffset::from_minutes(i32::from(minutes)).ok()),
     };
     let dated = collector.reports[key.report as usize] != ReportKey::default();
@@ -216,6 +233,19 @@ fn follow(
     last.ok_or_else(|| ImportError::Records("a day without a report".to_owned()))
 }
 
+/// A name that is misspelt in `--map` would go unnoticed.
+fn note_unused_maps(collector: &mut Collector) {
+    let known: BTreeSet<_> = (0..)
+        .take(collector.source_names.len())
+        .map(|number| names::source_of(collector.source_names.get(number)))
+        .collect();
+    let unused =
+        collector.options.sources.keys().filter(|name| !known.contains(&names::source_of(name))).count();
+    if unused > 0 {
+        collector.note(format!("--map names {unused} of which the files hold nothing"));
+    }
+}
+
 /// The names in the files of each source.
 fn names_of_sources(collector: &Collector) -> BTreeMap<Source, BTreeSet<String>> {
     let mut names: BTreeMap<Source, BTreeSet<String>> = BTreeMap::new();
@@ -251,7 +281,7 @@ fn person_report(
     name: Option<String>,
     cells: &Cells,
     names: &BTreeMap<Source, BTreeSet<String>>,
-) -> Result<PersonReport> {
+) -> PersonReport {
     let mut sources: BTreeMap<Source, SourceReport> = BTreeMap::new();
     let mut shown: BTreeMap<Day, u64> = BTreeMap::new();
     for reading in &cells.readings {
@@ -273,11 +303,16 @@ fn person_report(
         report.first = report.first.min(day);
         report.last = report.last.max(day);
     }
-    if sources.len() > SOURCES_MAX {
-        return Err(ImportError::Option(format!(
-            "{} sources of one person, and a ledger takes {SOURCES_MAX}: bring some together with --map",
-            sources.len()
-        )));
+    people::report(name, &shown, sources.into_values().collect(), cells)
+}
+
+fn check_sources(cells: &Told) -> Result<()> {
+    let sources: BTreeSet<Source> = cells.keys().map(|(_, source)| *source).collect();
+    if sources.len() <= SOURCES_MAX {
+        return Ok(());
     }
-    Ok(people::report(name, &shown, sources.into_values().collect(), cells))
+    Err(ImportError::Option(format!(
+        "{} sources of one person, and a ledger takes {SOURCES_MAX}: bring some together with --map",
+        sources.len()
+    )))
 }

@@ -119,10 +119,10 @@ fn edges_are_partial_and_the_rest_is_full() {
     assert_eq!(extents(&import(options(), &totals)), [full, full, partial]);
     let mut collector = Collector::new(options());
     collector.begin_file("test", "test");
+    collector.exported(printed("2022-10-09T10:00:00+09:00"));
     for record in &totals {
         collector.take(1, record).unwrap();
     }
-    collector.exported(printed("2022-10-09T10:00:00+09:00"));
     assert_eq!(extents(&collector.finish().unwrap()), [full, full, full]);
     let join_only = ImportOptions { join_only: true, ..options() };
     assert_eq!(extents(&import(join_only, &totals)), [partial, partial, partial]);
@@ -264,4 +264,60 @@ fn what_has_no_date_joins_dated_reports() {
         dated("2022-10-05", 1),
     ];
     check(&less, &[("2022-10-01", 8_000), ("2022-10-05", 1)]);
+}
+
+#[test]
+fn another_source_or_file_makes_no_day_whole() {
+    let old = Record { source: "old", ..stated("2022-10-02", 3_000) };
+    let new = Record { source: "new", ..stated("2022-10-09", 1) };
+    let extents = |import: &Import| days(import).into_iter().map(|(_, _, extent)| extent).collect::<Vec<_>>();
+    assert_eq!(extents(&import(options(), &[old, new])), [Extent::Partial, Extent::Partial]);
+    let mut collector = Collector::new(options());
+    collector.begin_file("export.xml", "test");
+    collector.exported(printed("2022-10-20T10:00:00+09:00"));
+    collector.take(1, &new).unwrap();
+    collector.begin_file("old.csv", "test");
+    collector.take(1, &old).unwrap();
+    assert_eq!(extents(&collector.finish().unwrap()), [Extent::Partial, Extent::Full]);
+}
+
+#[test]
+fn a_day_that_may_lack_a_row_lowers_nothing() {
+    let hours = ["2022-10-01T10:00:00", "2022-10-02T10:00:00", "2022-10-03T10:00:00"];
+    let mut collector = Collector::new(options());
+    collector.begin_file("test", "test");
+    for at in hours {
+        collector.take(1, &between(wall(at), wall(at), 5)).unwrap();
+    }
+    collector.take(1, &Record { source: "totals", ..stated("2022-10-02", 9) }).unwrap();
+    collector.take(1, &Record { source: "totals", ..stated("2022-10-05", 9) }).unwrap();
+    collector.reject(9, Reason::BadCount);
+    let import = collector.finish().unwrap();
+    let full: Vec<_> = days(&import).into_iter().filter(|(_, _, extent)| *extent == Extent::Full).collect();
+    assert_eq!(full, [("2022-10-02".to_owned(), 9, Extent::Full)], "a stated total needs no other row");
+    assert!(import.report.joins_only);
+}
+
+#[test]
+fn files_that_name_nobody_are_the_one_who_is_asked_for() {
+    let ana = ImportOptions { user: Some("ana".to_owned()), ..options() };
+    let named = Record { person: "ana", ..stated("2022-10-01", 2_000) };
+    let result = import(ana.clone(), &[stated("2022-10-01", 3_000), named]);
+    assert_eq!((result.people.len(), result.people[0].name.as_deref()), (1, Some("ana")));
+    assert_eq!(days(&result), [("2022-10-01".to_owned(), 3_000, Extent::Partial)]);
+    let mut collector = Collector::new(ana);
+    collector.begin_file("test", "test");
+    collector.take(1, &Record { person: "bob", ..stated("2022-10-01", 5) }).unwrap();
+    assert!(collector.finish().unwrap_err().to_string().contains("--user"));
+}
+
+#[test]
+fn a_source_is_mapped_also_where_its_name_has_odd_blanks() {
+    let mut mapped = options();
+    mapped.sources.insert("Apple Watch".to_owned(), Source::new("watch").unwrap());
+    mapped.sources.insert("Apple Wotch".to_owned(), Source::new("watch").unwrap());
+    let record = Record { source: "Apple\u{a0}Watch", ..stated("2022-10-01", 5) };
+    let result = import(mapped, &[record]);
+    assert_eq!(result.people[0].readings[0].source.as_str(), "watch");
+    assert!(result.report.files[0].notes[0].starts_with("--map names 1 "));
 }

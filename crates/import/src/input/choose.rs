@@ -14,56 +14,42 @@ pub(super) struct Chosen {
     pub(super) archives: usize,
 }
 
-/// What a name promises. The order within a family is that of preference: the first kind that is there is
-/// read, and the others, which hold the same days, are not.
+/// What a name promises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Xml,
     FitbitJson,
-    FitbitCsv,
+    Csv,
     FitDays,
     FitQuarters,
-    SamsungSummary,
-    SamsungTrend,
     Archive,
 }
 
-/// Kinds that tell the same days, best first, with what is said when a later one is left out.
-const FAMILIES: [(&[Kind], &str); 3] = [
-    (
-        &[Kind::FitbitJson, Kind::FitbitCsv],
-        "Fitbit's steps_*.csv were left out, since steps-*.json tell the same days",
-    ),
-    (
-        &[Kind::FitDays, Kind::FitQuarters],
-        "Google Fit's files of single days were left out, since the daily activity metrics tell the same days",
-    ),
-    (
-        &[Kind::SamsungSummary, Kind::SamsungTrend],
-        "Samsung's step_daily_trend was left out, since pedometer_day_summary tells the same days",
-    ),
-];
+/// What is said when Google Fit's files of single days are left out. They hold the days of the daily metrics
+/// in quarters of an hour, and a walker who travels would find some of them on two days.
+const QUARTERS_LEFT_OUT: &str =
+    "Google Fit's files of single days were left out, since the daily activity metrics tell the same days";
 
 /// Chooses from paths with slashes; they are taken in the order given.
 pub(super) fn choose(paths: &[String]) -> Chosen {
     let kinds: Vec<Option<Kind>> = paths.iter().map(|path| kind(path)).collect();
+    let has_days = kinds.contains(&Some(Kind::FitDays));
     let mut chosen = Chosen::default();
-    let mut left_out = [0_usize; FAMILIES.len()];
+    let mut left_out = 0;
     for (place, kind) in kinds.iter().enumerate() {
-        let Some(kind) = kind else { continue };
-        let family = FAMILIES.iter().position(|(family, _)| family.contains(kind));
-        let best =
-            family.and_then(|family| FAMILIES[family].0.iter().find(|kind| kinds.contains(&Some(**kind))));
-        match (kind, family) {
-            (Kind::Archive, _) => chosen.archives += 1,
-            (Kind::Xml, _) => chosen.take.push((place, None)),
-            (kind, Some(family)) if best != Some(kind) => left_out[family] += 1,
-            (Kind::FitbitJson, _) => chosen.take.push((place, Some(Format::FitbitJson))),
-            _ => chosen.take.push((place, Some(Format::Csv))),
+        match kind {
+            None => {}
+            Some(Kind::Archive) => chosen.archives += 1,
+            Some(Kind::Xml) => chosen.take.push((place, None)),
+            Some(Kind::FitbitJson) => chosen.take.push((place, Some(Format::FitbitJson))),
+            Some(Kind::FitQuarters) if has_days => left_out += 1,
+            Some(Kind::Csv | Kind::FitDays | Kind::FitQuarters) => {
+                chosen.take.push((place, Some(Format::Csv)));
+            }
         }
     }
-    for ((_, note), left_out) in FAMILIES.iter().zip(left_out).filter(|(_, left_out)| *left_out > 0) {
-        chosen.notes.push(format!("{note} (files: {left_out})"));
+    if left_out > 0 {
+        chosen.notes.push(format!("{QUARTERS_LEFT_OUT} (files: {left_out})"));
     }
     if chosen.archives > 0 {
         chosen.notes.push(format!("archives inside were not opened (files: {})", chosen.archives));
@@ -72,7 +58,11 @@ pub(super) fn choose(paths: &[String]) -> Chosen {
 }
 
 fn kind(path: &str) -> Option<Kind> {
-    let name = last(path).to_ascii_lowercase();
+    let name = last(path).to_lowercase();
+    // What a Mac adds to archives: no file of the export, whatever its name says.
+    if name.starts_with("._") || path.split('/').any(|part| part == "__MACOSX") {
+        return None;
+    }
     if ["zip", "gz", "tgz", "tar"].iter().any(|extension| has_extension(&name, extension)) {
         return Some(Kind::Archive);
     }
@@ -86,23 +76,25 @@ fn kind(path: &str) -> Option<Kind> {
     let stem = name.strip_suffix(".csv")?;
     if let Some(samsung) = stem.strip_prefix("com.samsung.shealth.") {
         return match samsung.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches('.') {
-            "tracker.pedometer_day_summary" => Some(Kind::SamsungSummary),
-            "step_daily_trend" => Some(Kind::SamsungTrend),
+            "tracker.pedometer_day_summary" | "step_daily_trend" => Some(Kind::Csv),
             // `tracker.pedometer_step_count` has the last weeks only, in times whose zone differs by version.
             _ => None,
         };
     }
     if let Some(date) = stem.strip_prefix("steps_") {
-        return is_date(date).then_some(Kind::FitbitCsv);
+        return is_date(date).then_some(Kind::Csv);
     }
-    // The names within Google's folder `Fit` are translated, the folder's own is not.
+    // Google translates the names within its folder `Fit`, not the folder's own.
     let mut folders = path.rsplit('/').skip(1);
     let (parent, above) = (folders.next().unwrap_or_default(), folders.next().unwrap_or_default());
     let in_fit = above == "Fit" || parent == "Daily activity metrics" || parent == "Daily Aggregations";
     match stem {
-        "daily activity metrics" | "daily summaries" => Some(Kind::FitDays),
+        "daily activity metrics"
+        | "daily summaries"
+        | "m\u{e9}tricas de actividad diaria"
+        | "t\u{e4}gliche zusammenfassungen" => Some(Kind::FitDays),
         date if in_fit && is_date(date) => Some(Kind::FitQuarters),
-        _ => (above == "Fit").then_some(Kind::FitDays),
+        _ => None,
     }
 }
 
@@ -158,25 +150,27 @@ mod tests {
             &[translated],
             &["files of single days"],
         );
-        check(&["notes/2020-01-01.csv", "Fit.csv", "list.csv"], &[], &[]);
+        check(&["notes/2020-01-01.csv", "Fit.csv", "list.csv", "Takeout/Fit/Activities/walk.csv"], &[], &[]);
+        check(&["__MACOSX/Takeout/Fit/a/._Daily activity metrics.csv", "Fit/a/._export.xml"], &[], &[]);
     }
 
     #[test]
-    fn fitbit_by_its_own_stream_first() {
+    fn fitbit_in_both_forms() {
         let json = "Takeout/Fitbit/Global Export Data/steps-2023-02-26.json";
         let csv = "Takeout/Fitbit/Physical Activity_GoogleData/steps_2023-02-01.csv";
-        check(&[json, csv], &[json], &["steps_*.csv were left out"]);
+        // Different sources, and the CSV may go on where the JSON ends: both.
+        check(&[json, csv], &[json, csv], &[]);
         check(&[csv], &[csv], &[]);
         check(&["a/heart_rate-2023-02-26.json", "a/steps_old.csv"], &[], &[]);
     }
 
     #[test]
-    fn samsung_by_the_best_file() {
+    fn samsung_by_its_days() {
         let file = |kind: &str| {
             format!("samsunghealth_ana_20220702143000/com.samsung.shealth.{kind}.202207021430.csv")
         };
         let (summary, trend) = (file("tracker.pedometer_day_summary"), file("step_daily_trend"));
-        check(&[&trend, &summary], &[&summary], &["(files: 1)"]);
+        check(&[&trend, &summary], &[&trend, &summary], &[]);
         check(&[&trend, &file("tracker.pedometer_step_count")], &[&trend], &[]);
         check(&[&file("tracker.heart_rate")], &[], &[]);
     }

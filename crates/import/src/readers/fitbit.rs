@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::fmt;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::rc::Rc;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -22,6 +22,8 @@ const ELEMENT_BYTES_MAX: u64 = 1024 * 1024;
 const BUFFER_BYTES: usize = 64 * 1024;
 /// Each element is one minute.
 const SLOT_MS: i64 = 60_000;
+/// What some editors put in front of UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// The name of the records' source: the list is what Fitbit united of all its devices.
 const SOURCE: &str = "fitbit";
 
@@ -33,7 +35,12 @@ pub(crate) fn read(file: &str, reader: impl Read, collector: &mut Collector) -> 
     say_how_days_are_cut(collector);
     let (guard, mark) = Guard::new(reader, ELEMENT_BYTES_MAX);
     let line = Rc::new(Cell::new(1));
-    let lines = Lines { inner: BufReader::with_capacity(BUFFER_BYTES, guard), line: Rc::clone(&line) };
+    let mut inner = BufReader::with_capacity(BUFFER_BYTES, guard);
+    // What cannot be read is for the parser to meet and to name.
+    if inner.fill_buf().is_ok_and(|head| head.starts_with(BYTE_ORDER_MARK)) {
+        inner.consume(BYTE_ORDER_MARK.len());
+    }
+    let lines = Lines { inner, line: Rc::clone(&line) };
     let mut json = serde_json::Deserializer::from_reader(lines);
     let mut minutes = Minutes { collector, mark, line, stop: None };
     let read = json.deserialize_seq(&mut minutes).and_then(|()| json.end());

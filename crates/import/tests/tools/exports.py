@@ -14,7 +14,8 @@ import re
 import xml.parsers.expat
 import zipfile
 
-from reckoning import COUNT_MAX, MS_A_DAY, MS_A_MINUTE, MS_AN_HOUR, NO_REPORT, Found, Span, Stamp, Stated, day_number
+from reckoning import (COUNT_MAX, MS_A_DAY, MS_A_MINUTE, MS_AN_HOUR, NO_REPORT, Found, Span, Stamp, Stated, Uptime,
+                       day_number)
 
 STEP_TYPE = "HKQuantityTypeIdentifierStepCount"
 USER_ENTERED = "HKWasUserEntered"
@@ -39,7 +40,7 @@ class Settings:
 
 # Counts and moments.
 
-PLAIN = re.compile(r"[0-9]+(\.0*)?", re.ASCII)
+PLAIN = re.compile(r"[0-9]+(\.00?)?", re.ASCII)
 GROUPED = re.compile(r"[0-9]{1,3}(,[0-9]{3})+", re.ASCII)
 MOMENT = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})"
@@ -192,6 +193,9 @@ def span_of(table, row):
     if unit == "day":
         return start.wall // MS_A_DAY, None
     length = table.settings.slot * MS_A_MINUTE if table.settings.slot else LENGTHS[unit]
+    if role == "start" and not table.settings.slot and start.wall % MS_A_MINUTE:
+        # A time with seconds is a moment.
+        return start, start
     return start, Stamp(start.wall + (length or MS_A_MINUTE), start.offset)
 
 
@@ -249,21 +253,31 @@ class Counters:
     def __init__(self, table):
         self.table = table
         self.before = {}
+        self.last = self.shift = self.starts = 0
 
     def row(self, row, line, found):
         if len(row) <= max(self.table.boot, *(column for column, _ in self.table.counters)):
             raise Bad("missing_field")
         if not re.fullmatch("[0-9]+", row[self.table.boot].strip(), re.ASCII):
             raise Bad("bad_time")
-        at = Stamp(self.table.settings.day * MS_A_DAY + int(row[self.table.boot]) // 1_000_000)
+        at = int(row[self.table.boot]) // 1_000_000
+        if at < self.last:
+            # Started again: the counters begin at 0, and the time goes on.
+            self.starts += 1
+            self.shift += self.last
+        self.last = at
+        at += self.shift
         for column, title in self.table.counters:
             value = count(row[column])
-            start, last = self.before.get(title, (at, value))
+            known = self.before.get(title)
+            start, last, starts = known or (at, value, self.starts)
+            if starts != self.starts:
+                last = 0
             if value < last:
                 raise Bad("counter_went_down")
-            self.before[title] = (at, value)
-            if start is not at:
-                found.take(line, Span("", title, NO_REPORT, False, value - last, start, at))
+            self.before[title] = (at, value, self.starts)
+            if known:
+                found.take(line, Uptime("", title, NO_REPORT, False, value - last, self.table.settings.day, start, at))
 
 
 def read_csv(name, data, settings, found):
@@ -370,7 +384,7 @@ class Apple:
     def start(self, tag, attributes):
         self.depth += 1
         if self.depth == 2 and tag == "ExportDate":
-            self.found.exported.append(moment(attributes["value"])[0])
+            self.found.exported = moment(attributes["value"])[0]
         elif self.depth == 2 and tag == "Record":
             self.entered = False
             self.record = (self.parser.CurrentLineNumber, attributes)
@@ -440,6 +454,7 @@ def read_bytes(name, data, settings, found):
                     read_bytes(entry, archive.read(entry), settings, found)
         return None
     found.file = os.path.basename(name)
+    found.exported = None
     head = data[:65536].lstrip(b"\xef\xbb\xbf \r\n\t")
     if head.startswith(b"<"):
         return read_apple(data, found)

@@ -16,6 +16,7 @@ import dataclasses
 import datetime
 import functools
 import typing
+import re
 import zlib
 
 MS_A_MINUTE = 60_000
@@ -75,6 +76,20 @@ class Span(typing.NamedTuple):
     end: Stamp
 
 
+@dataclasses.dataclass(frozen=True)
+class Uptime:
+    """Steps between two times since a device was started, in milliseconds, all of them on one day."""
+
+    person: str
+    source: str
+    report: tuple
+    typed: bool
+    steps: int
+    day: int
+    start: int
+    end: int
+
+
 NO_REPORT = (None, None)
 
 
@@ -85,6 +100,19 @@ def report_order(report):
 
 
 # Days.
+
+
+class OneDay:
+    """A line of time all of which lies on one day."""
+
+    def __init__(self, day):
+        self.day = day
+
+    def days_of(self, _offset):
+        return self
+
+    def parts(self, start, end):
+        return [(end - start, self.day)]
 
 
 class Wall:
@@ -170,8 +198,14 @@ def slug(name, fallback="import", names=None):
     """The source under which a name is kept."""
     if names and name in names:
         return names[name]
+    # A name that is spelt alike: other blanks, other apostrophes.
+    for known, mapped in (names or {}).items():
+        if name and slug(known) == slug(name):
+            return mapped
     if not name:
         return fallback
+    if re.fullmatch("[a-z0-9-]{1,32}", name, re.ASCII):
+        return name
     lower = name.lower()
     text = "".join(letter if letter in "abcdefghijklmnopqrstuvwxyz0123456789" else "-" for letter in lower)
     text = "-".join(part for part in text.split("-") if part)
@@ -179,7 +213,10 @@ def slug(name, fallback="import", names=None):
         mark = f"{zlib.crc32(lower.encode()):08x}"[:4]
         text = text[:SOURCE_LENGTH_MAX - len(mark) - 1].strip("-")
         return f"{text}-{mark}".strip("-")
-    return text[:SOURCE_LENGTH_MAX].strip("-") or fallback
+    if len(text) > SOURCE_LENGTH_MAX:
+        mark = f"{zlib.crc32(text.encode()):08x}"[:4]
+        return text[:SOURCE_LENGTH_MAX - len(mark) - 1].strip("-") + "-" + mark
+    return text or fallback
 
 
 # The union of records.
@@ -208,12 +245,14 @@ class Union:
     """What one clock of one source of one report says, united."""
 
     days: dict = dataclasses.field(default_factory=dict)
+    # The offsets under which steps came to each day.
+    offsets: dict = dataclasses.field(default_factory=dict)
     splits: int = 0
     duplicates: int = 0
     overlaps: int = 0
     spared: int = 0
 
-    def hand_out(self, parts, add, steps):
+    def hand_out(self, parts, add, steps, offset):
         """Gives steps to the days of the parts in proportion to their time."""
         whole = sum(length for length, _ in parts)
         elapsed = given = 0
@@ -223,6 +262,7 @@ class Union:
             share, given = until_here - given, until_here
             if share > 0 or steps == 0:
                 self.days[day] = self.days.get(day, 0) + share
+                self.offsets.setdefault(day, set()).add(offset)
 
     def add_group(self, group, calendar):
         # A record that repeats another, under whatever offset it is printed, splits nothing more.
@@ -232,7 +272,7 @@ class Union:
             self.splits += days.parts(start, start + 1)[0][1] != days.parts(end - 1, end)[0][1]
         if len(group) == 1:
             start, end, steps, offset = group[0]
-            self.hand_out(calendar.days_of(offset).parts(start, end), steps, steps)
+            self.hand_out(calendar.days_of(offset).parts(start, end), steps, steps, offset)
             return
         self.duplicates += len(group) - len(distinct)
         if len(distinct) > 1:
@@ -241,7 +281,9 @@ class Union:
         place = {moment: index for index, moment in enumerate(cuts)}
         placed = [0] * len(cuts)
         covered = [False] * len(cuts)
-        for start, end, steps, offset in sorted(group, key=lambda s: (s[1] - s[0], s[0], -s[2], s[3] or 0)):
+        self.spared += sum(span[2] for span in group) - sum(steps for _, _, steps in distinct)
+        spans = [(*span, offset) for span, offset in distinct.items()]
+        for start, end, steps, offset in sorted(spans, key=lambda s: (s[1] - s[0], s[0], -s[2], s[3] or 0)):
             pieces = range(place[start], place[end])
             add = max(0, steps - sum(placed[piece] for piece in pieces))
             self.spared += steps - add
@@ -249,10 +291,10 @@ class Union:
             free = [piece for piece in pieces if not covered[piece]]
             if free:
                 self.hand_out([part for piece in free for part in days.parts(cuts[piece], cuts[piece + 1])],
-                              add, steps)
+                              add, steps, offset)
                 if steps == 0:
                     # It says 0 for all its time, whoever else covers it.
-                    self.hand_out(days.parts(start, end), 0, 0)
+                    self.hand_out(days.parts(start, end), 0, 0, offset)
                 whole = sum(cuts[piece + 1] - cuts[piece] for piece in free)
                 elapsed = given = 0
                 for piece in free:
@@ -262,7 +304,7 @@ class Union:
                     given = until_here
                     covered[piece] = True
             else:
-                self.hand_out(days.parts(start, end), add, steps)
+                self.hand_out(days.parts(start, end), add, steps, offset)
                 placed[pieces[0]] += add
 
 
@@ -282,12 +324,14 @@ class Found:
     # (file, line, reason); the line is 0 where the format has none that counts.
     rejected: list = dataclasses.field(default_factory=list)
     arrivals: list = dataclasses.field(default_factory=list)
-    # The moments at which the files say that they were exported.
-    exported: list = dataclasses.field(default_factory=list)
+    # The moment at which the current file says that it was exported, and those of each record's file.
+    exported: object = None
+    exports: list = dataclasses.field(default_factory=list)
 
     def take(self, line, record):
         self.records.append(record)
         self.places.append((self.file, line))
+        self.exports.append(self.exported)
 
     def reject(self, line, why):
         self.rejected.append((self.file, line, str(why)))
@@ -336,6 +380,8 @@ def fault(record, calendar, today):
         days = [record.day]
         if record.steps > DAY_STEPS_MAX:
             return "implausible_steps"
+    elif isinstance(record, Uptime):
+        days = [record.day]
     else:
         if (record.start.offset is None) != (record.end.offset is None):
             return "mixed_offsets"
@@ -352,28 +398,33 @@ def fault(record, calendar, today):
 
 
 def days_of_one_report(records, calendar, sums):
-    """Each day of one source in one report: day -> [recorded, manual, stated]."""
+    """Each day of one source in one report: day -> [recorded, manual, stated, offsets]."""
     days = {}
 
-    def join(day, typed, steps, stated):
-        cell = days.setdefault(day, [0, 0, False])
+    def join(day, typed, steps, stated, offsets=()):
+        cell = days.setdefault(day, [0, 0, False, set()])
         cell[typed] = max(cell[typed], steps)
         cell[2] = cell[2] or stated
+        cell[3].update(offsets)
 
     clocks = collections.defaultdict(list)
     for record in records:
         if isinstance(record, Stated):
             join(record.day, record.typed, record.steps, True)
+        elif isinstance(record, Uptime):
+            clocks[record.typed, record.day].append(
+                (record.start, max(record.end, record.start + 1), record.steps, None))
         else:
             start, end = record.start.line, max(record.end.line, record.start.line + 1)
-            clock = (record.typed, record.start.offset is not None)
+            clock = (record.typed, "offset" if record.start.offset is not None else "wall")
             clocks[clock].append((start, end, record.steps, record.start.offset))
-    for (typed, _), spans in clocks.items():
+    for (typed, clock), spans in clocks.items():
         union = Union()
         for group in by_overlap(spans):
-            union.add_group(group, calendar)
+            union.add_group(group, calendar if isinstance(clock, str) else OneDay(clock))
         for day, steps in union.days.items():
-            join(day, typed, steps, False)
+            offsets = union.offsets[day] if clock == "offset" else ()
+            join(day, typed, steps, False, offsets)
         for name in ("splits", "duplicates", "overlaps", "spared"):
             sums[name] += getattr(union, name)
     return days
@@ -414,40 +465,46 @@ def reckon(found, today, zone=None, fallback="import", names=None, only=None):
     rejected = list(found.rejected)
     rows = len(rejected) + found.blank
     reports = collections.defaultdict(lambda: collections.defaultdict(list))
-    for record, place in zip(found.records, found.places):
+    exported = {}
+    # A row that cannot be taken may be a part of any day, unless its day is outside what is taken at all.
+    lossy = any(why != "day_out_of_range" for _, _, why in rejected)
+    for record, place, at in zip(found.records, found.places, found.exports):
         if only is not None and record.person and record.person != only:
             continue
         rows += 1
         why = fault(record, calendar, today)
         if why is not None:
             rejected.append((*place, why))
+            lossy = lossy or why != "day_out_of_range"
             continue
         cell_of = slug(record.source, fallback, names)
         reports[record.report, record.person][cell_of].append(record)
+        if at is not None:
+            stream = (record.report, record.person, cell_of)
+            exported[stream] = max(exported.get(stream, at), at, key=lambda stamp: stamp.line)
     registers = collections.defaultdict(Register)
-    # Several exports together cover what the last one of them covers.
-    exported = max((calendar.day(stamp) for stamp in found.exported), default=None)
     for (report, person), sources in sorted(reports.items(), key=lambda item: report_order(item[0][0])):
         told = {source: days_of_one_report(records, calendar, sums) for source, records in sources.items()}
         for source, days in told.items():
-            for day in [day for day, (recorded, manual, _) in days.items() if recorded + manual > DAY_STEPS_MAX]:
+            for day in [day for day, cell in days.items() if cell[0] + cell[1] > DAY_STEPS_MAX]:
                 rejected.append(("", 0, "implausible_steps"))
                 del days[day]
-        all_days = [day for days in told.values() for day in days]
         made = report[0]
-        if made:
-            over = calendar.day(Stamp(made[0] + made[1] * MS_A_MINUTE, made[1]))
-        elif report == NO_REPORT and exported is not None:
-            over = exported
-        else:
-            over = max(all_days, default=0)
-        # A day is over when today is later, whatever the files say.
-        over = min(over, today)
-        of_records = [day for days in told.values() for day, (_, _, stated) in days.items() if not stated]
-        first = min(of_records, default=0)
         for source, days in told.items():
-            for day, (recorded, manual, stated) in days.items():
-                full = day < over and (stated or day > first)
+            if made:
+                over = calendar.day(Stamp(made[0] + made[1] * MS_A_MINUTE, made[1]))
+            elif report == NO_REPORT and (report, person, source) in exported:
+                # Several exports together cover what the last one of them covers.
+                over = calendar.day(exported[report, person, source])
+            else:
+                over = max(days, default=0)
+            # A day is over when today is later, whatever the files say.
+            over = min(over, today)
+            first = min((day for day, cell in days.items() if not cell[2]), default=0)
+            for day, (recorded, manual, stated, offsets) in days.items():
+                full = day < over and (stated or (day > first and not lossy))
+                # Under several printed offsets nobody knows which day was meant.
+                full = full and (zone is not None or len(offsets) < 2)
                 cell = registers[person, source, day]
                 # Nothing tells whether what has no date is older or newer than a dated report: it joins.
                 joins = report == NO_REPORT and cell.told > 0

@@ -2,12 +2,12 @@
 
 use std::io::Read;
 
-use manbo::Day;
+use manbo::{Baseline, Credit, Day};
 
 use crate::collect::Collector;
 use crate::error::{ImportError, Result};
 use crate::options::CsvOptions;
-use crate::record::{Reason, Record, Stamp, When};
+use crate::record::{Reason, Record, When};
 use crate::time::{self, DAY_MS};
 
 use super::header::{Header, Role, shown};
@@ -22,8 +22,8 @@ const NANOS_PER_MS: u64 = 1_000_000;
 struct Counter {
     column: usize,
     source: String,
-    /// The last reading that was taken: milliseconds since boot, and what the counter showed.
-    last: Option<(i64, u32)>,
+    /// Where it stood when it was last read, and at which uptime.
+    last: Option<(Baseline, i64)>,
 }
 
 /// The table.
@@ -33,8 +33,10 @@ struct Counters {
     day: Day,
     columns: Vec<Counter>,
     fields: usize,
-    /// Whole days that the device was up before the first row, in milliseconds.
-    up_before_ms: Option<i64>,
+    /// How often the device was started again: time since the start went back.
+    boots: u32,
+    /// The uptime of all former starts together, in milliseconds.
+    before_ms: i64,
     last_boot_ms: i64,
 }
 
@@ -68,8 +70,16 @@ pub(super) fn read<R: Read>(
         names.join(", ")
     ));
     let units_per_ms = if header.squeezed(boot).ends_with("ns") { NANOS_PER_MS } else { 1 };
-    let mut table =
-        Counters { boot, units_per_ms, day, columns: counters, fields, up_before_ms: None, last_boot_ms: 0 };
+    let mut table = Counters {
+        boot,
+        units_per_ms,
+        day,
+        columns: counters,
+        fields,
+        boots: 0,
+        before_ms: 0,
+        last_boot_ms: 0,
+    };
     while let Some(row) = rows.next()? {
         table.row(&row, collector)?;
     }
@@ -90,13 +100,11 @@ impl Counters {
             return Ok(());
         };
         if boot_ms < self.last_boot_ms {
-            collector.reject(row.line, Reason::EndBeforeStart);
-            return Ok(());
+            self.boots += 1;
+            self.before_ms += self.last_boot_ms;
         }
         self.last_boot_ms = boot_ms;
-        let up_before_ms = *self.up_before_ms.get_or_insert(boot_ms - boot_ms % DAY_MS);
-        let zero_ms = i64::from(self.day.number()) * DAY_MS - up_before_ms;
-        let stamp = |boot_ms: i64| Stamp { wall_ms: zero_ms + boot_ms, offset: None };
+        let (boot, until_ms) = (self.boots.to_string(), self.before_ms + boot_ms);
         let mut any = false;
         for counter in &mut self.columns {
             let text = row.trimmed(counter.column);
@@ -104,17 +112,23 @@ impl Counters {
                 continue;
             }
             any = true;
-            match (time::count(text), counter.last) {
-                (None, _) => collector.reject(row.line, Reason::BadCount),
-                (Some(value), None) => counter.last = Some((boot_ms, value)),
-                (Some(value), Some((_, before))) if value < before => {
-                    collector.reject(row.line, Reason::CounterWentDown);
+            let Some(count) = time::count(text) else {
+                collector.reject(row.line, Reason::BadCount);
+                continue;
+            };
+            let from_ms = counter.last.as_ref().map_or(until_ms, |(_, at_ms)| *at_ms);
+            let credit = Credit::of(counter.last.as_ref().map(|(stood, _)| stood), &boot, count);
+            if credit.moves_baseline() {
+                counter.last = Some((Baseline { boot: boot.clone(), count }, until_ms));
+            }
+            match credit {
+                Credit::First => {}
+                Credit::Steps(steps) => {
+                    let when = When::Uptime { day: self.day.number(), from_ms, until_ms };
+                    collector.take(row.line, &Record::measured(&counter.source, when, steps))?;
                 }
-                (Some(value), Some((from_ms, before))) => {
-                    let when = When::Between(stamp(from_ms), stamp(boot_ms));
-                    collector.take(row.line, &Record::measured(&counter.source, when, value - before))?;
-                    counter.last = Some((boot_ms, value));
-                }
+                Credit::Backwards => collector.reject(row.line, Reason::CounterWentDown),
+                Credit::Implausible => collector.reject(row.line, Reason::ImplausibleSteps),
             }
         }
         if !any {

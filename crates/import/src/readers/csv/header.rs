@@ -30,7 +30,7 @@ pub(super) enum Role {
 
 /// Every role with its name in the options and the titles it is known by, the most telling first.
 const ROLES: [(Role, &str, &[&str]); 13] = [
-    (Role::Person, "person", &["user", "userid", "person", "participant", "id"]),
+    (Role::Person, "person", &["user", "userid", "person", "participant", FITABASE_PERSON]),
     (Role::Source, "source", &["source", "sourcename", "datasource", "device", "deviceuuid", "app"]),
     (Role::Report, "report", &["report"]),
     (Role::ReportedAt, "reported_at", &["reportedat"]),
@@ -67,6 +67,9 @@ const ROLES: [(Role, &str, &[&str]); 13] = [
     (Role::Boot, "boot", &["bootns", "bootms"]),
 ];
 
+/// Fitabase's title of a person. Elsewhere an `id` is the number of a row.
+const FITABASE_PERSON: &str = "id";
+
 /// Garmin's report of steps has the titles nothing, `Actual` and `Goal`.
 const GARMIN_STEPS: &str = "actual";
 
@@ -100,6 +103,11 @@ impl Header {
         let mut header = Header { titles, squeezed, columns: [None; ROLES.len()], values };
         for (place, (_, _, names)) in ROLES.iter().enumerate() {
             header.columns[place] = names.iter().find_map(|name| header.find(name));
+        }
+        let fitabase = header.squeezed.iter().any(|title| title.starts_with("activity"));
+        let person = place_of(Role::Person);
+        if header.columns[person].is_some_and(|at| header.squeezed(at) == FITABASE_PERSON) && !fitabase {
+            header.columns[person] = None;
         }
         let day = place_of(Role::Day);
         if header.columns[day].is_none()

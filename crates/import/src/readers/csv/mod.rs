@@ -66,7 +66,7 @@ fn table<R: Read>(
         ));
         columns.devices = Some(Devices::new(header));
     }
-    let day = presets::day_of_name(rows.file()).or(options.day.map(manbo::Day::number));
+    let day = options.day.map(manbo::Day::number).or(presets::day_of_name(rows.file()));
     let mut table = Table::new(rows.file(), columns, options, day);
     let mut within = true;
     while let Some(row) = rows.next()? {

@@ -1,7 +1,7 @@
 //! What a table is, from its columns.
 
 use crate::error::Result;
-use crate::time::{HOUR_MS, MINUTE_MS, Unit};
+use crate::time::{HOUR_MS, MINUTE_MS, Moment, Unit};
 
 use super::header::{Header, Role};
 use super::presets::Devices;
@@ -57,16 +57,17 @@ pub(super) struct Wide {
 pub(super) enum Slot {
     /// So many milliseconds.
     Fixed(i64),
-    /// An hour where only the hour is written, a minute otherwise.
+    /// An hour where only the hour is written, an instant where seconds are told, a minute otherwise.
     AsWritten,
 }
 
 impl Slot {
     /// The length, in milliseconds, after a moment that was written so finely.
-    pub(super) fn length_ms(self, unit: Unit) -> i64 {
-        match (self, unit) {
+    pub(super) fn length_ms(self, moment: Moment) -> i64 {
+        match (self, moment.unit) {
             (Slot::Fixed(ms), _) => ms,
             (Slot::AsWritten, Unit::Hour) => HOUR_MS,
+            (Slot::AsWritten, Unit::Second) if moment.stamp.wall_ms % MINUTE_MS != 0 => 0,
             (Slot::AsWritten, Unit::Day | Unit::Minute | Unit::Second) => MINUTE_MS,
         }
     }
@@ -76,7 +77,7 @@ impl Slot {
             Slot::Fixed(ms) if ms == MINUTE_MS => "each row is 1 minute from its time on".to_owned(),
             Slot::Fixed(ms) => format!("each row is {} minutes from its time on", ms / MINUTE_MS),
             Slot::AsWritten => {
-                "each row is 60 minutes from its time on where only the hour is written, else 1 minute"
+                "each row is 60 minutes from its time on where only the hour is written, an instant where its time has seconds, else 1 minute"
                     .to_owned()
             }
         }

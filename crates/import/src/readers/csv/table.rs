@@ -109,9 +109,10 @@ fn one(
         return Ok(());
     }
     let when = times.when(row, narrow)?;
-    let (person, source) = (name(row, columns.person), source(row, columns));
+    let person = name(row, columns.person, &times.file)?;
+    let source = source(row, columns, &times.file)?;
     let record = Record {
-        person: &person,
+        person,
         source: &source,
         report: report(row, columns, times.order)?,
         when,
@@ -142,14 +143,15 @@ fn many(
     }
     let at = row.trimmed(wide.at);
     let first = if wide.is_day { midnight(times.day(at)?) } else { times.moment(at)?.stamp };
-    let (person, source) = (name(row, columns.person), source(row, columns));
+    let person = name(row, columns.person, &times.file)?;
+    let source = source(row, columns, &times.file)?;
     let report = report(row, columns, times.order)?;
     let mut take = |column, when| -> Cell<()> {
         match cell(row, Some(column)) {
             Ok(None) => Ok(()),
             Ok(Some(steps)) => {
                 let arrived_ms = arrived(row, columns, times.order, when);
-                let (person, source, how) = (&person, &source, How::Measured);
+                let (source, how) = (&source, How::Measured);
                 let record = Record { person, source, report, when, arrived_ms, how, steps };
                 Ok(collector.take(row.line, &record)?)
             }
@@ -171,12 +173,12 @@ fn many(
     Ok(())
 }
 
-fn source<'a>(row: &Row<'a>, columns: &Columns) -> Cow<'a, str> {
-    let source = name(row, columns.source);
-    match &columns.devices {
-        Some(devices) => Cow::Owned(devices.source(row, &source)),
-        None => source,
-    }
+fn source<'a>(row: &Row<'a>, columns: &Columns, file: &str) -> Cell<Cow<'a, str>> {
+    let source = name(row, columns.source, file)?;
+    Ok(match &columns.devices {
+        Some(devices) => Cow::Owned(devices.source(row, source)),
+        None => Cow::Borrowed(source),
+    })
 }
 
 fn report(row: &Row<'_>, columns: &Columns, order: Option<DateOrder>) -> Cell<ReportKey> {
@@ -221,7 +223,7 @@ impl Times {
             Narrow::Day { day } => Ok(When::Day(self.day(row.trimmed(day))?)),
             Narrow::Slot { at, slot } => {
                 let moment = self.moment(row.trimmed(at))?;
-                Ok(between(moment.stamp, 0, slot.length_ms(moment.unit)))
+                Ok(between(moment.stamp, 0, slot.length_ms(moment)))
             }
             Narrow::Interval { start, end } => {
                 let start = self.moment(row.trimmed(start))?.stamp;
@@ -313,8 +315,13 @@ fn cell(row: &Row<'_>, column: Option<usize>) -> Cell<Option<u32>> {
     if text.is_empty() { Ok(None) } else { Ok(Some(time::count(text).ok_or(Reason::BadCount)?)) }
 }
 
-fn name<'a>(row: &Row<'a>, column: Option<usize>) -> Cow<'a, str> {
-    column.map_or(Cow::Borrowed(""), |column| String::from_utf8_lossy(unguarded(row.trimmed(column))))
+/// A name. In another encoding two different names could look alike, so that stops the import.
+fn name<'a>(row: &Row<'a>, column: Option<usize>, file: &str) -> Cell<&'a str> {
+    let text = column.map_or(&[][..], |column| unguarded(row.trimmed(column)));
+    std::str::from_utf8(text).map_err(|_| {
+        let what = "a name is not UTF-8 text; save the file as UTF-8".to_owned();
+        ImportError::Malformed { file: file.to_owned(), line: row.line, what }.into()
+    })
 }
 
 /// A text without the apostrophe that keeps a spreadsheet from running it as a formula.
@@ -327,7 +334,9 @@ fn unguarded(text: &[u8]) -> &[u8] {
 
 /// Whether the type of a record, as Apple names it or shortened, is that of steps.
 fn is_steps(kind: &[u8]) -> bool {
-    kind.windows(4).any(|part| part.eq_ignore_ascii_case(b"step"))
+    let plain: Vec<u8> =
+        kind.iter().filter(|b| b.is_ascii_alphabetic()).map(u8::to_ascii_lowercase).collect();
+    plain.ends_with(b"stepcount") || plain == b"steps" || plain.ends_with(b"stepcountdelta")
 }
 
 fn midnight(day: i32) -> Stamp {
