@@ -73,6 +73,7 @@
 #![deny(missing_docs)]
 #![cfg_attr(not(feature = "sqlite"), allow(rustdoc::broken_intra_doc_links))]
 
+pub mod delivery;
 mod domain;
 mod error;
 mod rules;

@@ -208,6 +208,13 @@ impl Cell {
         }
     }
 
+    /// The server may have lost it: it is to be sent again, unless it was refused.
+    pub(crate) fn send_again(&mut self, now_ms: i64) {
+        if self.parked.is_none() && self.register != Register::UNKNOWN {
+            self.mark_pending(now_ms);
+        }
+    }
+
     /// The server has exactly this register.
     pub(crate) fn settle(&mut self) {
         self.parked = None;

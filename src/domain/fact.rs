@@ -1,6 +1,6 @@
 //! The facts of a ledger, as they travel: registers and attended days.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::code::Refusal;
 use super::day::Day;
@@ -43,13 +43,40 @@ impl Fact {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct CellJson {
     day: Day,
     source: Source,
     epoch: u16,
     recorded: Option<u32>,
     manual: u32,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AttendedJson {
+    attended: Day,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum FactJson {
+    Attended(AttendedJson),
+    Cell(CellJson),
+}
+
+impl<'de> Deserialize<'de> for Fact {
+    /// Reads what [`Fact`] writes. The limits of section 8 are the ledger's to check.
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Fact, D::Error> {
+        Ok(match FactJson::deserialize(deserializer)? {
+            FactJson::Attended(AttendedJson { attended }) => Fact::Attended(attended),
+            FactJson::Cell(CellJson { day, source, epoch, recorded, manual }) => {
+                let counts = recorded.map(|recorded| Counts::new(recorded, manual));
+                Fact::Cell { day, source, register: Register { epoch, counts } }
+            }
+        })
+    }
 }
 
 impl Serialize for Fact {

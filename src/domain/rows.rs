@@ -82,6 +82,30 @@ impl Ledger {
         dirty
     }
 
+    /// The server lost what it knew: every fact that it did not refuse is pending again.
+    pub(crate) fn send_all_again(&mut self, now_ms: i64) {
+        let cells: Vec<(Day, SourceId)> = (0..)
+            .map(SourceId)
+            .zip(&self.sources)
+            .flat_map(|(id, entry)| entry.cells.iter().map(move |(day, _)| (day, id)))
+            .collect();
+        for (day, id) in cells {
+            self.edit(day, id, |cell| cell.send_again(now_ms));
+        }
+        for (day, mark) in &mut self.attendance {
+            if mark.parked.is_none() && mark.pending_since_ms.is_none() {
+                mark.pending_since_ms = Some(now_ms);
+                self.pending += 1;
+                self.dirty.attendance.push(*day);
+            }
+        }
+    }
+
+    /// How many facts there are of each kind, and how many wait: differs when a receipt brought or cleared one.
+    pub(crate) fn sizes(&self) -> [usize; 3] {
+        [self.known_cells, self.attendance.len(), self.pending]
+    }
+
     /// This file came from another device's backup: what that device read and counted is not known here.
     pub(crate) fn forget_device(&mut self) {
         for (id, entry) in (0..).map(SourceId).zip(&mut self.sources) {

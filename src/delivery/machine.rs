@@ -1,0 +1,414 @@
+//! The machine: `next(now)` and `report(outcome, now)`.
+
+use serde::{Deserialize, Serialize};
+
+use super::backoff;
+use super::hold::{Hold, Why};
+use super::outcome::{Answer, Follows, Identity, Outcome, follows};
+use super::policy::{
+    BATCH_BYTES_MAX, BATCH_FACTS_MAX, FRUITLESS_RECEIPTS_MAX, LEASE_MS, PAUSE_MAX_MS, PULL_AFTER_MS,
+    PULL_DAILY_MS, TRIGGER_GAP_MS,
+};
+use crate::domain::code::{Code, Refusal};
+use crate::domain::day::{Day, Now, UtcOffset};
+use crate::domain::fact::Fact;
+use crate::domain::ledger::Ledger;
+use crate::domain::timeline::Change;
+
+/// The caller's present, with a seed that is different each time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    /// The present.
+    pub now: Now,
+    /// Spreads the waits of many devices; any number.
+    pub seed: u64,
+}
+
+/// What the host is to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// Send this and report what happened. An empty batch asks what is new.
+    Upload(Batch),
+    /// Ask again then, in Unix milliseconds: a backoff, the server's wish, or a batch on its way.
+    Wait {
+        /// When.
+        until_ms: i64,
+    },
+    /// Nothing is pending and nothing is due.
+    Idle,
+    /// The server refused the credentials: get new ones.
+    Paused {
+        /// When it is tried again at the latest, in Unix milliseconds.
+        until_ms: i64,
+    },
+    /// Receipts come and nothing moves: said once, for a log or a support screen; then tried ever more slowly.
+    Stalled,
+}
+
+/// What to send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// Whose ledger; `None` before any server named one.
+    pub identity: Option<Identity>,
+    /// The revision up to which everything is known here; 0 asks for everything.
+    pub since: u64,
+    /// Pending facts, newest day first.
+    pub facts: Vec<Fact>,
+}
+
+/// Something that happened around the app.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trigger {
+    /// The app came to the foreground.
+    Foreground,
+    /// The network came back.
+    Connectivity,
+    /// The person signed in, or the token was renewed.
+    Credentials,
+}
+
+/// Something that the host should hear of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// The server's rules have another version than this device's.
+    RulesDiffer {
+        /// The server's version.
+        server: u32,
+    },
+    /// The server was restored from a backup: everything is sent again.
+    ServerRestored,
+    /// The person's data was erased: what is older than this generation has to go.
+    Erased {
+        /// The new generation.
+        generation: u32,
+    },
+    /// The server refused facts; they are kept, with the reason.
+    Parked {
+        /// How many.
+        facts: usize,
+    },
+}
+
+/// What a report did.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[must_use = "a notice is only told here"]
+pub struct Reported {
+    /// Every day that differs.
+    pub changes: Vec<Change>,
+    /// What the host should hear of.
+    pub notices: Vec<Notice>,
+}
+
+/// How delivery is doing, for a support screen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Health {
+    /// Facts that are not known to be at the server.
+    pub pending: usize,
+    /// Batches handed out.
+    pub attempts: u64,
+    /// Failures since the last receipt.
+    pub failures: u32,
+    /// When the last receipt came, in Unix milliseconds.
+    pub last_receipt_ms: Option<i64>,
+    /// When something may be sent again, where something holds it up.
+    pub next_attempt_ms: Option<i64>,
+    /// Since when receipts come and nothing moves.
+    pub stalled_since_ms: Option<i64>,
+}
+
+/// The batch on its way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct InFlight {
+    facts: usize,
+    /// The fact of a batch of one: what the server cannot read is parked as it was sent.
+    only: Option<Fact>,
+}
+
+/// The state of delivery. A store keeps it beside the ledger: it survives the process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Delivery {
+    identity: Option<Identity>,
+    incarnation: Option<String>,
+    /// Up to which of the server's revisions everything is known here.
+    watermark: Option<u64>,
+    /// The server's revision, as last told.
+    revision: u64,
+    hold: Option<Hold>,
+    in_flight: Option<InFlight>,
+    /// The generation of an erasure that this device has not followed yet: nothing is sent until then.
+    erased: Option<u32>,
+    /// How many facts a batch may have: halved where the server finds it too large.
+    facts_max: usize,
+    failures: u32,
+    fruitless: u8,
+    stalled_since_ms: Option<i64>,
+    last_receipt_ms: Option<i64>,
+    last_trigger_ms: Option<i64>,
+    /// Whether foreground or connectivity asked since the last receipt.
+    asked: bool,
+    attempts: u64,
+}
+
+impl Default for Delivery {
+    fn default() -> Delivery {
+        Delivery {
+            identity: None,
+            incarnation: None,
+            watermark: None,
+            revision: 0,
+            hold: None,
+            in_flight: None,
+            erased: None,
+            facts_max: BATCH_FACTS_MAX,
+            failures: 0,
+            fruitless: 0,
+            stalled_since_ms: None,
+            last_receipt_ms: None,
+            last_trigger_ms: None,
+            asked: false,
+            attempts: 0,
+        }
+    }
+}
+
+impl Delivery {
+    /// What the host is to do now. A batch that is handed out holds the lease until it is reported or
+    /// [`LEASE_MS`](super::LEASE_MS) have passed.
+    pub fn next(&mut self, ledger: &Ledger, moment: Moment) -> Next {
+        let now_ms = moment.now.unix_ms;
+        self.hold = self.hold.and_then(|hold| hold.left(now_ms));
+        match self.hold {
+            Some(Hold { why: Why::Paused, until_ms }) => return Next::Paused { until_ms },
+            Some(Hold { until_ms, .. }) => return Next::Wait { until_ms },
+            None => {}
+        }
+        if self.erased.is_some() {
+            return Next::Idle;
+        }
+        let facts = self.offered(ledger, now_ms);
+        if facts.is_empty() && !self.is_pull_due(now_ms) {
+            return Next::Idle;
+        }
+        if !facts.is_empty() && self.fruitless >= FRUITLESS_RECEIPTS_MAX && self.stalled_since_ms.is_none() {
+            self.stalled_since_ms = Some(now_ms);
+            self.back_off(moment);
+            return Next::Stalled;
+        }
+        self.attempts += 1;
+        self.in_flight = Some(InFlight { facts: facts.len(), only: only(&facts) });
+        self.hold = Some(Hold::new(Why::Lease, now_ms, LEASE_MS));
+        Next::Upload(Batch { identity: self.identity.clone(), since: self.watermark.unwrap_or(0), facts })
+    }
+
+    /// What became of a batch. A receipt is applied also where this process knows nothing of the request.
+    ///
+    /// # Errors
+    /// The refusal of the first of the server's facts that is outside the limits; then nothing changed but
+    /// that the batch counts as failed.
+    pub fn report(
+        &mut self,
+        ledger: &mut Ledger,
+        outcome: Outcome,
+        rules_version: u32,
+        moment: Moment,
+    ) -> Result<Reported, Refusal> {
+        let sent = self.in_flight.take();
+        if self.hold.is_some_and(|hold| hold.why == Why::Lease) {
+            self.hold = None;
+        }
+        match follows(outcome, self.identity.as_ref()) {
+            Follows::Apply(answer) => self.apply(ledger, *answer, rules_version, moment),
+            Follows::Pause => {
+                self.hold = Some(Hold::new(Why::Paused, moment.now.unix_ms, PAUSE_MAX_MS));
+                Ok(Reported::default())
+            }
+            Follows::Erased { generation } => {
+                self.erased = Some(generation);
+                Ok(Reported { notices: vec![Notice::Erased { generation }], ..Reported::default() })
+            }
+            Follows::Halve => Ok(self.halve(ledger, sent, moment)),
+            Follows::Retry { after_s: None } => {
+                self.back_off(moment);
+                Ok(Reported::default())
+            }
+            Follows::Retry { after_s: Some(seconds) } => {
+                self.failures = self.failures.saturating_add(1);
+                let wait_ms = backoff::retry_after_ms(seconds);
+                self.hold = Some(Hold::new(Why::RetryAfter, moment.now.unix_ms, wait_ms));
+                Ok(Reported::default())
+            }
+        }
+    }
+
+    /// Tells of something around the app. Foreground and connectivity end a backoff, once a minute at most;
+    /// foreground and new credentials end a pause; nothing ends the server's own wish.
+    pub fn trigger(&mut self, trigger: Trigger, now_ms: i64) {
+        self.asked |= trigger != Trigger::Credentials;
+        let ends = match self.hold.map(|hold| hold.why) {
+            Some(Why::Paused) => trigger != Trigger::Connectivity,
+            Some(Why::Backoff) => trigger != Trigger::Credentials && self.may_trigger(now_ms),
+            Some(Why::RetryAfter | Why::Lease) | None => false,
+        };
+        if ends {
+            self.hold = None;
+        }
+    }
+
+    /// The person's data of older generations is gone from this device: delivery begins anew.
+    pub fn begin_generation(&mut self, generation: u32) {
+        let identity = self.identity.take().map(|identity| Identity { generation, ..identity });
+        *self = Delivery { identity, attempts: self.attempts, ..Delivery::default() };
+    }
+
+    /// How it is doing.
+    pub fn health(&self, ledger: &Ledger, now_ms: i64) -> Health {
+        Health {
+            pending: ledger.pending_count(),
+            attempts: self.attempts,
+            failures: self.failures,
+            last_receipt_ms: self.last_receipt_ms,
+            next_attempt_ms: self.hold.and_then(|hold| hold.left(now_ms)).map(|hold| hold.until_ms),
+            stalled_since_ms: self.stalled_since_ms,
+        }
+    }
+
+    /// The facts of days that have begun somewhere on earth, as many as a batch may have.
+    fn offered(&self, ledger: &Ledger, now_ms: i64) -> Vec<Fact> {
+        let latest = latest_day(now_ms);
+        let mut room = BATCH_BYTES_MAX;
+        ledger
+            .pending()
+            .into_iter()
+            .filter(|fact| fact.day() <= latest)
+            .take(self.facts_max.clamp(1, BATCH_FACTS_MAX))
+            .take_while(|fact| {
+                let len = encoded_len(fact);
+                let fits = len <= room;
+                room = room.saturating_sub(len);
+                fits
+            })
+            .collect()
+    }
+
+    fn is_pull_due(&self, now_ms: i64) -> bool {
+        let Some(watermark) = self.watermark else { return true };
+        // A clock that went back makes the last receipt one of the future: that is due, too.
+        let younger_than = |age_ms| {
+            self.last_receipt_ms.is_some_and(|at_ms| (0..age_ms).contains(&now_ms.saturating_sub(at_ms)))
+        };
+        watermark < self.revision
+            || !younger_than(PULL_DAILY_MS)
+            || (self.asked && !younger_than(PULL_AFTER_MS))
+    }
+
+    fn may_trigger(&mut self, now_ms: i64) -> bool {
+        let since = self.last_trigger_ms.map(|at_ms| now_ms.saturating_sub(at_ms));
+        let may = since.is_none_or(|since| !(0..TRIGGER_GAP_MS).contains(&since));
+        if may {
+            self.last_trigger_ms = Some(now_ms);
+        }
+        may
+    }
+
+    fn back_off(&mut self, moment: Moment) {
+        self.failures = self.failures.saturating_add(1);
+        let wait_ms = backoff::wait_ms(self.failures, moment.seed);
+        self.hold = Some(Hold::new(Why::Backoff, moment.now.unix_ms, wait_ms));
+    }
+
+    /// The server found the batch too large, or could not read it: smaller ones, down to a single fact,
+    /// which is parked so that it does not hold up the others.
+    fn halve(&mut self, ledger: &mut Ledger, sent: Option<InFlight>, moment: Moment) -> Reported {
+        match sent {
+            Some(InFlight { only: Some(fact), .. }) => {
+                ledger.answer(&fact, Some(Code::Unexplained));
+                Reported { notices: vec![Notice::Parked { facts: 1 }], ..Reported::default() }
+            }
+            Some(InFlight { facts, only: None }) if facts > 1 => {
+                self.facts_max = facts / 2;
+                Reported::default()
+            }
+            Some(_) | None => {
+                self.back_off(moment);
+                Reported::default()
+            }
+        }
+    }
+
+    fn apply(
+        &mut self,
+        ledger: &mut Ledger,
+        answer: Answer,
+        rules_version: u32,
+        moment: Moment,
+    ) -> Result<Reported, Refusal> {
+        let now_ms = moment.now.unix_ms;
+        let Answer { identity, incarnation, rules_version: server, complete_to, receipt } = answer;
+        if let Some(refusal) = receipt.facts.iter().find_map(|fact| fact.check().err()) {
+            self.back_off(moment);
+            return Err(refusal);
+        }
+        let mut notices = Vec::new();
+        let restored = self.incarnation.as_ref().is_some_and(|known| *known != incarnation)
+            || self.watermark.is_some_and(|watermark| receipt.revision < watermark);
+        if restored {
+            ledger.send_all_again(now_ms);
+            notices.push(Notice::ServerRestored);
+        }
+        let before = ledger.sizes();
+        let changes = ledger.apply_receipt(&receipt, moment.now)?;
+        let moved = receipt.revision > self.revision || !changes.is_empty() || ledger.sizes() != before;
+        if !receipt.refused.is_empty() {
+            notices.push(Notice::Parked { facts: receipt.refused.len() });
+        }
+        if server != rules_version {
+            notices.push(Notice::RulesDiffer { server });
+        }
+        self.identity = Some(identity);
+        self.incarnation = Some(incarnation);
+        self.revision = receipt.revision;
+        // What a restored server says is complete only from its beginning on.
+        self.watermark = if restored { None } else { Some(complete_to) };
+        self.failures = 0;
+        self.last_receipt_ms = Some(now_ms);
+        self.asked = false;
+        self.facts_max = self.facts_max.saturating_mul(2).min(BATCH_FACTS_MAX);
+        self.note_progress(moved || restored, ledger, moment);
+        Ok(Reported { changes, notices })
+    }
+
+    fn note_progress(&mut self, moved: bool, ledger: &Ledger, moment: Moment) {
+        if moved {
+            self.fruitless = 0;
+            self.stalled_since_ms = None;
+        } else if !self.offered(ledger, moment.now.unix_ms).is_empty() {
+            self.fruitless = self.fruitless.saturating_add(1);
+            if self.stalled_since_ms.is_some() {
+                // It was said: from here on ever more slowly.
+                self.failures = self.fruitless.into();
+                self.back_off(moment);
+            }
+        }
+    }
+}
+
+/// Today at UTC+14: the last day that has begun anywhere.
+fn latest_day(now_ms: i64) -> Day {
+    // A constant offset that exists.
+    let first_zone = UtcOffset::from_minutes(840).unwrap_or(UtcOffset::UTC);
+    Now::at(now_ms, first_zone).today
+}
+
+/// The bytes of a fact in a batch, with the comma after it.
+fn encoded_len(fact: &Fact) -> usize {
+    // A fact has no part that JSON cannot write.
+    serde_json::to_vec(fact).map_or(0, |bytes| bytes.len()) + 1
+}
+
+fn only(facts: &[Fact]) -> Option<Fact> {
+    match facts {
+        [fact] => Some(*fact),
+        _ => None,
+    }
+}
