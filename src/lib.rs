@@ -64,6 +64,12 @@
 //! `too_many_sources`. A refused input changes nothing. Errors name the field, the limit and the rule,
 //! never a person's numbers; [`Error::code`] is the same in every language.
 //!
+//! # How steps reach a server
+//!
+//! The buffer is not a log but the set of facts that are not yet known to be at the server. The book says
+//! what to send and when ([`StepBook::next_delivery`]), the host sends it, and tells what came back
+//! ([`StepBook::report_delivery`]): [`delivery`] has the machine, with every limit and every answer.
+//!
 //! # What it does not do
 //!
 //! It reads no sensor, no clock and no zone, opens no socket, starts no thread, and keeps no derived
@@ -93,10 +99,8 @@ pub use domain::counter::{Baseline, Credit};
 pub use domain::day::{Day, Now, UtcOffset, Week, WeekStart};
 pub use domain::digest::Digest;
 pub use domain::explain::{Explanation, LevelAccount, SourceAccount};
-pub use domain::fact::Fact;
-pub use domain::ingest::{
-    EPOCH_LEAD_MAX, IngestPolicy, Ingested, Moderation, Receipt, Refused, ingest, moderate,
-};
+pub use domain::fact::{Fact, Refused};
+pub use domain::ingest::{EPOCH_LEAD_MAX, IngestPolicy, Ingested, Moderation, Receipt, ingest, moderate};
 pub use domain::ledger::{Applied, Ledger, Operation};
 pub use domain::level::{GapPolicy, Level, LevelRules, Transition};
 pub use domain::query::CellView;

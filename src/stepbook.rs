@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
+use crate::delivery::{Delivery, Health, Moment, Next, Outcome, Reported, Trigger};
 use crate::domain::code::Refusal;
 use crate::domain::day::{Day, Now};
 use crate::domain::digest::Digest;
 use crate::domain::explain::Explanation;
-use crate::domain::fact::Fact;
+use crate::domain::fact::{Fact, Refused};
 use crate::domain::ingest::Receipt;
 use crate::domain::ledger::{Applied, Ledger, Operation};
 use crate::domain::level::Level;
@@ -166,6 +167,94 @@ impl StepBook {
     /// As [`StepBook::receive`].
     pub fn apply_receipt(&mut self, receipt: &Receipt, now: Now) -> Result<Vec<Change>> {
         self.update(|ledger| ledger.apply_receipt(receipt, now).map_err(Error::from))
+    }
+
+    /// What the host is to do about the server: send a batch, wait, or nothing. A batch that is handed out
+    /// is on its way until it is reported, at most [`LEASE_MS`](crate::delivery::LEASE_MS); meanwhile no
+    /// other process gets one.
+    ///
+    /// ```
+    /// use manbo::delivery::{Moment, Next, Outcome, Trigger};
+    /// # use manbo::{Now, Options, Reading, Source, StepBook};
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let mut book = StepBook::open(dir.path().join("steps.db"), &Options::new())?;
+    /// let now = Now::on("2022-10-04".parse()?);
+    /// book.record(&Reading::new(now.today, Source::new("watch")?, 8_500), now)?;
+    /// let Next::Upload(batch) = book.next_delivery(Moment { now, seed: 1 })? else { panic!("a batch") };
+    /// assert_eq!(batch.facts.len(), 1);
+    /// // The host sends it, and tells what happened: here there was no network.
+    /// book.report_delivery(&Outcome::Network, Moment { now, seed: 2 })?;
+    /// assert!(matches!(book.next_delivery(Moment { now, seed: 3 })?, Next::Wait { .. }));
+    /// # Ok::<(), manbo::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of the storage.
+    pub fn next_delivery(&mut self, moment: Moment) -> Result<Next> {
+        self.deliver(|ledger, delivery| Ok(delivery.next(ledger, moment)))
+    }
+
+    /// What became of a batch. A receipt is applied also by a process that knows nothing of the request,
+    /// such as one that a background transfer started.
+    ///
+    /// # Errors
+    /// `day_out_of_range` or `implausible_steps` where a receipt brings facts outside the limits, or an error
+    /// of the storage; then no fact changed.
+    pub fn report_delivery(&mut self, outcome: &Outcome, moment: Moment) -> Result<Reported> {
+        let rules = self.rules.version();
+        self.deliver(|ledger, delivery| {
+            delivery.report(ledger, outcome.clone(), rules, moment).map_err(Error::from)
+        })
+    }
+
+    /// Tells that the app came to the foreground, that the network is back, or that there are new
+    /// credentials; then [`StepBook::next_delivery`] is worth a call.
+    ///
+    /// # Errors
+    /// Those of the storage.
+    pub fn trigger_delivery(&mut self, trigger: Trigger, now: Now) -> Result<()> {
+        self.deliver(|_, delivery| {
+            delivery.trigger(trigger, now.unix_ms);
+            Ok(())
+        })
+    }
+
+    /// How delivery is doing, for a support screen.
+    ///
+    /// # Errors
+    /// Those of the storage.
+    pub fn delivery_health(&mut self, now: Now) -> Result<Health> {
+        self.deliver(|ledger, delivery| Ok(delivery.health(ledger, now.unix_ms)))
+    }
+
+    /// The facts that the server refused, with its reasons.
+    ///
+    /// # Errors
+    /// Those of the storage.
+    pub fn parked(&mut self) -> Result<Vec<Refused>> {
+        self.ledger().map(Ledger::parked)
+    }
+
+    /// Sends a refused fact again. One that has changed since, or is not parked, stays as it is.
+    ///
+    /// # Errors
+    /// Those of the storage.
+    pub fn retry(&mut self, fact: &Fact, now: Now) -> Result<()> {
+        self.update(|ledger| {
+            ledger.unpark(fact, true, now);
+            Ok(())
+        })
+    }
+
+    /// Gives a refused fact up: it is neither sent nor listed any more. Its value stays on this device.
+    ///
+    /// # Errors
+    /// Those of the storage.
+    pub fn discard(&mut self, fact: &Fact, now: Now) -> Result<()> {
+        self.update(|ledger| {
+            ledger.unpark(fact, false, now);
+            Ok(())
+        })
     }
 
     /// The facts that are not yet known to be at the server, newest day first.
@@ -333,6 +422,10 @@ impl StepBook {
             }
             Ok(ledger.settle())
         })
+    }
+
+    fn deliver<T>(&mut self, mut step: impl FnMut(&mut Ledger, &mut Delivery) -> Result<T>) -> Result<T> {
+        self.store.deliver(&self.user, &mut self.loaded, &mut step)
     }
 
     fn update<T>(&mut self, mut change: impl FnMut(&mut Ledger) -> Result<T>) -> Result<T> {

@@ -49,7 +49,7 @@ fn check_all(reopen: bool) {
                 while let Some(vector) = vectors.get(next.fetch_add(1, Ordering::Relaxed)) {
                     match runner::run(vector, reopen).unwrap() {
                         Outcome::Passed => {}
-                        Outcome::Failed(why) | Outcome::NotYet(why) => {
+                        Outcome::Failed(why) | Outcome::File(why) => {
                             bad.lock().unwrap().push(format!("  {}: {why}", vector.name));
                         }
                     }
@@ -355,22 +355,21 @@ fn listing(texts: &[&str]) -> (u8, String, String) {
 fn the_listing_has_a_line_a_vector_and_the_count_last() {
     let good = format!(r#"{{"name": "good", "steps": [{READ}, {{"expect_pending": 1}}]}}"#);
     let bad = format!(r#"{{"name": "bad", "steps": [{READ}, {{"expect_pending": 2}}]}}"#);
-    let later = format!(
-        r#"{{"name": "later", "steps": [{READ}, {{"next": {{"now_ms": 1}}}}, {{"expect_pending": 9}}]}}"#
+    let no_flight = format!(
+        r#"{{"name": "no flight", "steps": [{READ}, {{"report": {{"now_ms": 1, "outcome": "receipt"}}}}]}}"#
     );
     let listed = |status, lines: &str| (status, lines.to_owned(), String::new());
     assert_eq!(listing(&[&good]), listed(PASSED, "ok good\n1 passed, 0 failed\n"));
     assert_eq!(
-        listing(&[&format!("[{good}, {bad}]"), &later]),
-        listed(
-            FAILED,
-            "ok good\nFAILED bad: step 2: expected pending 2, got 1\nnot yet later: step 2: next\n\
-             1 not yet\n1 passed, 1 failed\n"
-        )
+        listing(&[&format!("[{good}, {bad}]")]),
+        listed(FAILED, "ok good\nFAILED bad: step 2: expected pending 2, got 1\n1 passed, 1 failed\n")
     );
     assert_eq!(
-        listing(&[&later]),
-        listed(PASSED, "not yet later: step 2: next\n1 not yet\n0 passed, 0 failed\n")
+        listing(&[&good, &no_flight]),
+        listed(
+            UNREADABLE,
+            "ok good\nFAILED no flight: no vector: step 2: report with nothing in flight\n1 passed, 1 failed\n"
+        )
     );
 }
 

@@ -5,7 +5,7 @@ use manbo::{Counts, Day, Deletion, Fact, GapPolicy, Level, Reading, Refusal, Reg
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::step::{Correction, Counted, Expectation, Fields, Given, Step, Vector, Verb};
+use super::step::{Correction, Counted, Expectation, Fields, Given, Reply, Step, Vector, Verb};
 use super::value::{self, Body, HEALTH, PHONE_SENSOR};
 
 type Parsed<T> = Result<T, String>;
@@ -276,28 +276,61 @@ const STATISTICS: [&str; 13] = [
     "longest_goal_streak",
 ];
 
-/// The steps of the delivery machine: only their keys are looked at.
+/// What the machine may answer to `next`.
+const ANSWERS: [&str; 5] = ["upload", "wait", "idle", "paused", "stalled"];
+
+/// The steps of the delivery machine.
 fn delivery(name: &str, said: &Value) -> Parsed<Option<Verb>> {
     Ok(match name {
         "next" => {
-            keys(said, name, &["now_ms", "expect", "facts", "until_ms_min", "until_ms_max"])?;
-            Some(Verb::NotYet("next"))
+            let body = keys(said, name, &["now_ms", "expect", "facts", "until_ms_min", "until_ms_max"])?;
+            let expect = body.get("expect").map(|expect| string(expect, "expect")).transpose()?;
+            if let Some(word) = expect.as_deref().filter(|word| !ANSWERS.contains(word)) {
+                return Err(format!("expect: {word:?} is no answer of the machine"));
+            }
+            Some(Verb::Next { now_ms: now_ms(body)?, expect, fields: fields(body, &["now_ms", "expect"]) })
         }
         "report" => {
             let body = keys(said, name, &["now_ms", "outcome"])?;
-            if let Some(outcome @ Value::Object(_)) = body.get("outcome") {
-                let outcome = keys(outcome, "outcome", &["status", "retry_after_s", "body", "refused"])?;
-                if let Some(refused) = outcome.get("refused") {
-                    bodies(refused, "refused", &["day", "source", "code"])?;
-                }
-            }
-            Some(Verb::NotYet("report"))
+            let outcome = reply(body.get("outcome").unwrap_or(&Value::Null))?;
+            Some(Verb::Report { now_ms: now_ms(body)?, outcome })
         }
         "expect_parked" => {
-            bodies(said, name, &["day", "source", "code"])?;
-            Some(Verb::NotYet("expect_parked"))
+            let parked = bodies(said, name, &["day", "source", "code"])?;
+            let parked = parked.into_iter().map(|body| Value::Object(body.clone())).collect();
+            Some(Verb::Expect(Expectation::Parked(parked)))
         }
         _ => None,
+    })
+}
+
+fn now_ms(body: &Body) -> Parsed<i64> {
+    body.get("now_ms").and_then(Value::as_i64).ok_or_else(|| "now_ms: not a whole number".to_owned())
+}
+
+fn reply(said: &Value) -> Parsed<Reply> {
+    if let Some(word) = said.as_str() {
+        return match word {
+            "receipt" => Ok(Reply::Receipt),
+            "receipt_lost" => Ok(Reply::ReceiptLost),
+            "network" => Ok(Reply::Network),
+            "receipt_without_progress" => Ok(Reply::WithoutProgress),
+            _ => Err(format!("outcome: {word:?} is none of the format")),
+        };
+    }
+    let body = keys(said, "outcome", &["status", "retry_after_s", "body", "refused"])?;
+    if let Some(refused) = body.get("refused") {
+        let refused = bodies(refused, "refused", &["day", "source", "code"])?.into_iter().map(|body| {
+            let code = string(body.get("code").unwrap_or(&Value::Null), "code")?;
+            Ok((value::cell(body), code))
+        });
+        return Ok(Reply::Refused(refused.collect::<Parsed<_>>()?));
+    }
+    let status = body.get("status").and_then(Value::as_u64).and_then(|status| u16::try_from(status).ok());
+    Ok(Reply::Status {
+        status: status.ok_or("status: not a status")?,
+        retry_after_s: body.get("retry_after_s").and_then(Value::as_i64),
+        foreign: body.contains_key("body"),
     })
 }
 

@@ -3,11 +3,13 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use manbo::{CounterReading, Day, Error, Now, Refusal};
+use manbo::delivery::Moment;
+use manbo::{CounterReading, Day, Error, Fact, Now, Refusal};
 
 mod check;
 mod parse;
 mod replica;
+mod server;
 mod step;
 mod value;
 
@@ -15,6 +17,7 @@ pub(crate) use parse::vectors;
 pub(crate) use step::Vector;
 
 use replica::Replicas;
+use server::Server;
 use step::{Expectation, Given, Step, Verb};
 
 /// Exit status: every vector passed.
@@ -33,8 +36,8 @@ pub(crate) enum Outcome {
     Passed,
     /// Where, what was expected, and what came.
     Failed(String),
-    /// At a step whose machine this library does not have yet.
-    NotYet(String),
+    /// At a step that no vector may have there.
+    File(String),
 }
 
 /// Runs files, writes a line a vector and the count, and gives the exit status.
@@ -70,7 +73,7 @@ fn read_files(files: &[PathBuf]) -> Result<Vec<Vector>, String> {
 }
 
 fn run_vectors(vectors: &[Vector], reopen: bool, out: &mut dyn Write) -> std::io::Result<u8> {
-    let (mut passed, mut failed, mut not_yet) = (0, 0, 0);
+    let (mut passed, mut failed, mut unreadable) = (0, 0, false);
     for vector in vectors {
         let name = &vector.name;
         match run(vector, reopen)? {
@@ -82,17 +85,19 @@ fn run_vectors(vectors: &[Vector], reopen: bool, out: &mut dyn Write) -> std::io
                 failed += 1;
                 writeln!(out, "FAILED {name}: {why}")?;
             }
-            Outcome::NotYet(which) => {
-                not_yet += 1;
-                writeln!(out, "not yet {name}: {which}")?;
+            Outcome::File(why) => {
+                unreadable = true;
+                failed += 1;
+                writeln!(out, "FAILED {name}: no vector: {why}")?;
             }
         }
     }
-    if not_yet > 0 {
-        writeln!(out, "{not_yet} not yet")?;
-    }
     writeln!(out, "{passed} passed, {failed} failed")?;
-    Ok(if failed == 0 { PASSED } else { FAILED })
+    Ok(match (unreadable, failed) {
+        (true, _) => UNREADABLE,
+        (false, 0) => PASSED,
+        (false, _) => FAILED,
+    })
 }
 
 /// Runs one vector on fresh stores; with `reopen`, they are closed and opened again after every step.
@@ -108,7 +113,13 @@ pub(crate) fn run(vector: &Vector, reopen: bool) -> std::io::Result<Outcome> {
         Ok(today) => today,
         Err(refusal) => return refused("today", refusal),
     };
-    let mut run = Run { replicas: Replicas::new(rules)?, last_changes: 0, reopen };
+    let mut run = Run {
+        replicas: Replicas::new(rules)?,
+        server: Server::new(rules),
+        asked: 0,
+        last_changes: 0,
+        reopen,
+    };
     let caller = Caller { on: "a", today };
     Ok(match run.steps(&vector.steps, caller) {
         Ok(_) => Outcome::Passed,
@@ -116,7 +127,7 @@ pub(crate) fn run(vector: &Vector, reopen: bool) -> std::io::Result<Outcome> {
         Err(Halt { place, stop: Stop::Error(error) }) => {
             Outcome::Failed(format!("step {place}: expected success, got {}: {error}", error.code()))
         }
-        Err(Halt { place, stop: Stop::NotYet(verb) }) => Outcome::NotYet(format!("step {place}: {verb}")),
+        Err(Halt { place, stop: Stop::File(why) }) => Outcome::File(format!("step {place}: {why}")),
     })
 }
 
@@ -138,8 +149,8 @@ enum Stop {
     Unmet(String),
     /// The library refused the step, or failed.
     Error(Error),
-    /// A step that cannot be run yet.
-    NotYet(&'static str),
+    /// A step that no vector may have there.
+    File(String),
 }
 
 impl From<Error> for Stop {
@@ -157,6 +168,9 @@ impl From<Refusal> for Stop {
 /// A vector under way.
 struct Run {
     replicas: Replicas,
+    server: Server,
+    /// How often the machines were asked: the seed of their waits.
+    asked: u64,
     /// What the last step reported that is not an expectation.
     last_changes: usize,
     reopen: bool,
@@ -220,15 +234,28 @@ impl Run {
             Verb::Correct(given) => {
                 let step::Correction { day, source, to, reason } = given.as_ref().map_err(|r| *r)?;
                 let correction = manbo::Correction { day: *day, source: *source, to: *to, reason };
-                self.replicas.book(caller.on)?.correct(&correction, now)?.len()
+                let book = self.replicas.book(caller.on)?;
+                let changes = book.correct(&correction, now)?.len();
+                let register = book.register(*day, *source)?;
+                self.server.holds(Fact::Cell { day: *day, source: *source, register }, now);
+                changes
             }
             Verb::Unpin(given) => {
                 let (day, source) = (*given)?;
-                self.replicas.book(caller.on)?.unpin(day, source, now)?.len()
+                let book = self.replicas.book(caller.on)?;
+                let was_pinned = book.register(day, source)?.is_pinned();
+                let changes = book.unpin(day, source, now)?.len();
+                if was_pinned {
+                    let register = book.register(day, source)?;
+                    self.server.holds(Fact::Cell { day, source, register }, now);
+                }
+                changes
             }
             Verb::Receive(given) => {
                 let fact = (*given)?;
-                self.replicas.book(caller.on)?.receive(&[fact], now)?.len()
+                let changes = self.replicas.book(caller.on)?.receive(&[fact], now)?.len();
+                self.server.holds(fact, now);
+                changes
             }
             Verb::Merge { from, into } => {
                 let facts = self.replicas.book(from)?.ledger()?.facts();
@@ -245,10 +272,25 @@ impl Run {
                 // Attendance is none of the things whose difference is a change.
                 0
             }
-            Verb::NotYet(verb) => return Err(Stop::NotYet(verb)),
+            Verb::Next { now_ms, expect, fields } => {
+                let moment = self.moment(*now_ms, caller);
+                let book = self.replicas.book(caller.on)?;
+                self.server.next((caller.on, book), moment, expect.as_deref(), fields)?;
+                0
+            }
+            Verb::Report { now_ms, outcome } => {
+                let moment = self.moment(*now_ms, caller);
+                let book = self.replicas.book(caller.on)?;
+                self.server.report((caller.on, book), moment, outcome)?
+            }
             Verb::Repeat { .. } | Verb::Expect(_) | Verb::Reopen => 0,
         };
         Ok(changes)
+    }
+
+    fn moment(&mut self, now_ms: i64, caller: Caller<'_>) -> Moment {
+        self.asked += 1;
+        Moment { now: Now { unix_ms: now_ms, today: caller.today }, seed: self.asked }
     }
 
     fn expect(&mut self, expectation: &Expectation, caller: Caller<'_>) -> Result<(), Stop> {
@@ -273,6 +315,7 @@ impl Run {
                 let digest = |name: &String| self.replicas.book(name)?.digest();
                 check::same(replicas, &replicas.iter().map(digest).collect::<Result<Vec<_>, Error>>()?)
             }
+            Expectation::Parked(expected) => server::parked(self.replicas.book(caller.on)?, expected),
             // It runs a step, so `step` sees to it.
             Expectation::Error { .. } => Ok(()),
         }

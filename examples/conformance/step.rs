@@ -47,9 +47,38 @@ pub(crate) enum Verb {
         steps: Vec<Step>,
     },
     Reopen,
+    Next {
+        now_ms: i64,
+        /// `upload`, `wait`, `idle`, `paused` or `stalled`, where the vector says.
+        expect: Option<String>,
+        fields: Fields,
+    },
+    Report {
+        now_ms: i64,
+        outcome: Reply,
+    },
     Expect(Expectation),
-    /// A step of the delivery machine, which this library does not have yet.
-    NotYet(&'static str),
+}
+
+/// What becomes of the batch on its way.
+#[derive(Debug, Clone)]
+pub(crate) enum Reply {
+    /// Stored, and the receipt arrived.
+    Receipt,
+    /// Stored, and the receipt was lost.
+    ReceiptLost,
+    /// Nothing arrived anywhere.
+    Network,
+    /// A receipt that neither clears, nor raises, nor brings anything.
+    WithoutProgress,
+    /// These are refused, the others stored.
+    Refused(Vec<(Given<(Day, Source)>, String)>),
+    Status {
+        status: u16,
+        retry_after_s: Option<i64>,
+        /// Whether a body is given, which is not of the server's own.
+        foreign: bool,
+    },
 }
 
 /// What is expected. An expectation changes nothing and reports no changes.
@@ -66,6 +95,7 @@ pub(crate) enum Expectation {
     Pending(Value),
     Reread(Given<Vec<(Day, Source)>>),
     Same(Vec<String>),
+    Parked(Vec<Value>),
     Error {
         step: Box<Step>,
         code: String,

@@ -3,8 +3,8 @@
 use super::*;
 use crate::domain::code::Code;
 use crate::domain::day::{Day, Now};
-use crate::domain::fact::Fact;
-use crate::domain::ingest::{Receipt, Refused};
+use crate::domain::fact::{Fact, Refused};
+use crate::domain::ingest::Receipt;
 use crate::domain::ledger::{Ledger, Operation};
 use crate::domain::level::{GapPolicy, Level, LevelRules};
 use crate::domain::steps::{Reading, Source};

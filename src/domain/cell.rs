@@ -215,6 +215,13 @@ impl Cell {
         }
     }
 
+    /// The walker tries a refused register again.
+    pub(crate) fn retry(&mut self, now_ms: i64) {
+        if self.parked.is_some() {
+            self.mark_pending(now_ms);
+        }
+    }
+
     /// The server has exactly this register.
     pub(crate) fn settle(&mut self) {
         self.parked = None;

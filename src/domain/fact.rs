@@ -2,10 +2,19 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::code::Refusal;
+use super::code::{Code, Refusal};
 use super::day::Day;
 use super::register::Register;
 use super::steps::{Counts, Source};
+
+/// A fact that was refused, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Refused {
+    /// The fact, exactly as it came.
+    pub fact: Fact,
+    /// The code.
+    pub code: Code,
+}
 
 /// One fact of a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::code::{Code, Refusal};
+use super::code::Refusal;
 use super::day::{Day, Now};
-use super::fact::Fact;
+use super::fact::{Fact, Refused};
 use super::ledger::{Ledger, Operation};
 use super::register::Register;
 use super::steps::{Correction, Counts, Source};
@@ -27,15 +27,6 @@ pub struct IngestPolicy {
     /// Whether an operator runs a restored server in recovery mode, which accepts epochs that only the
     /// server may give (and flags them), because the server gave them before it lost them.
     pub recovery: bool,
-}
-
-/// A fact that was refused, and why.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Refused {
-    /// The fact, exactly as it came.
-    pub fact: Fact,
-    /// The code.
-    pub code: Code,
 }
 
 /// The server's answer to a batch.
@@ -201,6 +192,7 @@ impl Ledger {
 
 #[cfg(test)]
 mod tests {
+    use super::super::code::Code;
     use super::super::level::{GapPolicy, Level, LevelRules};
     use super::*;
 

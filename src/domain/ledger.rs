@@ -327,6 +327,31 @@ impl Ledger {
         }
     }
 
+    /// Takes a refused fact out of the parked ones: to be sent again, or given up. Given up, its value stays
+    /// on this device. A fact that is not parked as it is given stays as it is.
+    pub(crate) fn unpark(&mut self, fact: &Fact, again: bool, now: Now) {
+        if self.parked_code(fact).is_none() {
+            return;
+        }
+        match fact {
+            Fact::Cell { day, source, register } => {
+                let Some(id) = self.source_id(source) else { return };
+                self.edit(*day, id, |cell| match (cell.register == *register, again) {
+                    (true, true) => cell.retry(now.unix_ms),
+                    (true, false) => cell.settle(),
+                    (false, _) => {}
+                });
+            }
+            Fact::Attended(day) if again => {
+                let Some(mark) = self.attendance.get_mut(day) else { return };
+                *mark = Attendance { pending_since_ms: Some(now.unix_ms), parked: None };
+                self.pending += 1;
+                self.dirty.attendance.push(*day);
+            }
+            Fact::Attended(day) => self.settle_attendance(*day, None),
+        }
+    }
+
     fn settle_attendance(&mut self, day: Day, parked: Option<Code>) {
         let Some(mark) = self.attendance.get_mut(&day) else { return };
         let settled = Attendance { pending_since_ms: None, parked };

@@ -6,7 +6,7 @@ use super::cell::{Cell, Reread};
 use super::code::Code;
 use super::day::Day;
 use super::dirty::Attendance;
-use super::fact::Fact;
+use super::fact::{Fact, Refused};
 use super::ledger::Ledger;
 use super::level::Level;
 use super::register::Register;
@@ -77,6 +77,21 @@ impl Ledger {
     /// How many facts are pending.
     pub fn pending_count(&self) -> usize {
         self.pending
+    }
+
+    /// The facts that the server refused, with its reasons: kept, visible, out of the way of the others.
+    pub fn parked(&self) -> Vec<Refused> {
+        let parked = self.collect_facts(|cell| cell.parked.is_some(), |mark| mark.parked.is_some());
+        let refused =
+            parked.into_iter().filter_map(|fact| Some(Refused { fact, code: self.parked_code(&fact)? }));
+        refused.collect()
+    }
+
+    pub(super) fn parked_code(&self, fact: &Fact) -> Option<Code> {
+        match fact {
+            Fact::Cell { day, source, .. } => self.cell(self.source_id(source)?, *day).parked,
+            Fact::Attended(day) => self.attendance.get(day)?.parked,
+        }
     }
 
     fn collect_facts(

@@ -10,6 +10,7 @@ mod cell;
 mod checksum;
 mod connection;
 mod counter;
+mod delivery;
 mod exchange;
 mod failure;
 mod ledger;
@@ -35,6 +36,7 @@ use serde::Serialize;
 pub use connection::Durability;
 pub(crate) use loaded::Loaded;
 
+use crate::delivery::Delivery;
 use crate::domain::code::Refusal;
 use crate::domain::day::Day;
 use crate::domain::ledger::Ledger;
@@ -420,6 +422,49 @@ impl Store {
                     loaded.save(&tx)?;
                     tx.commit()?;
                     store.note(noted);
+                    *slot = Some(loaded);
+                }
+                return result;
+            }
+        })
+    }
+
+    /// Runs a step of delivery on the ledger and its state, under the lock and in one transaction, so that
+    /// of two processes only one hands out a batch. A refused report still counts as a failure.
+    pub(crate) fn deliver<T>(
+        &mut self,
+        user: &str,
+        slot: &mut Option<Loaded>,
+        step: &mut impl FnMut(&mut Ledger, &mut Delivery) -> Result<T>,
+    ) -> Result<T> {
+        check_user(user)?;
+        self.recovering(|store| {
+            loop {
+                let Some(tx) = store.begin()? else {
+                    store.connect()?;
+                    continue;
+                };
+                let (mut loaded, noted) = match slot.take() {
+                    Some(loaded) if Store::version(&tx)? == loaded.version => (loaded, Vec::new()),
+                    _ => Loaded::load_for_write(&tx, user, *store.options.rules.levels())?,
+                };
+                let before = delivery::load(&tx, user)?;
+                let mut state = before.clone();
+                let result = step(&mut loaded.ledger, &mut state);
+                let changed = result.is_ok() && !loaded.ledger.is_saved();
+                if changed {
+                    loaded.save(&tx)?;
+                }
+                if state != before {
+                    delivery::save(&tx, user, &state)?;
+                }
+                if changed || state != before || !noted.is_empty() {
+                    tx.commit()?;
+                } else {
+                    drop(tx);
+                }
+                store.note(noted);
+                if result.is_ok() {
                     *slot = Some(loaded);
                 }
                 return result;

@@ -192,6 +192,12 @@ pub(crate) static SUITES: &[Suite] = &[
         ..PLAIN
     },
     Suite {
+        name: "delivery",
+        proves: "one batch at a time across handles, a state that survives, refusals that hold up nothing",
+        gate: &[tests(&["test", "-p", "manbo", "--locked", "--test", "delivery"])],
+        ..PLAIN
+    },
+    Suite {
         name: "recovery",
         proves: "every flipped bit is noticed or harmless; a damaged file is moved aside, kept and mended",
         gate: &[RECOVERY],

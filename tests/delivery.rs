@@ -1,0 +1,154 @@
+//! Delivery through the step book, on a real file: one batch at a time across handles, and a state that
+//! survives the process.
+#![cfg(feature = "sqlite")]
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use manbo::delivery::{
+    Answer, Batch, Body, Identity, LEASE_MS, Moment, Next, Outcome, PAUSE_MAX_MS, Trigger,
+};
+use manbo::{Code, Fact, Now, Options, Reading, Receipt, Refused, Source, StepBook};
+
+const NOON_MS: i64 = 1_664_884_800_000;
+
+struct Phone {
+    dir: tempfile::TempDir,
+}
+
+impl Phone {
+    fn new() -> Phone {
+        Phone { dir: tempfile::tempdir().unwrap() }
+    }
+
+    fn open(&self) -> StepBook {
+        StepBook::open(self.dir.path().join("steps.db"), &Options::new()).unwrap()
+    }
+
+    fn sql(&self, sql: &str) -> usize {
+        rusqlite::Connection::open(self.dir.path().join("steps.db")).unwrap().execute(sql, []).unwrap()
+    }
+}
+
+fn at(ms: i64) -> Moment {
+    let now = Now { unix_ms: NOON_MS + ms, today: "2022-10-04".parse().unwrap() };
+    Moment { now, seed: ms.unsigned_abs() }
+}
+
+fn walk(book: &mut StepBook, steps: u32) {
+    let reading = Reading::new(at(0).now.today, Source::new("watch").unwrap(), steps);
+    book.record(&reading, at(0).now).unwrap();
+}
+
+#[track_caller]
+fn upload(book: &mut StepBook, ms: i64) -> Batch {
+    match book.next_delivery(at(ms)).unwrap() {
+        Next::Upload(batch) => batch,
+        other => panic!("expected an upload, got {other:?}"),
+    }
+}
+
+fn receipt(accepted: Vec<Fact>, refused: Vec<Refused>) -> Outcome {
+    let identity = Identity { ledger: "ana".to_owned(), generation: 1 };
+    let receipt = Receipt { accepted, refused, revision: 1, ..Receipt::default() };
+    let incarnation = "first".to_owned();
+    let answer = Answer { identity, incarnation, rules_version: 1, complete_to: 1, receipt };
+    Outcome::Reply { status: 200, retry_after_s: None, body: Body::Receipt(Box::new(answer)) }
+}
+
+#[test]
+fn of_two_handles_on_one_file_one_gets_the_batch() {
+    let phone = Phone::new();
+    let (mut app, mut widget) = (phone.open(), phone.open());
+    walk(&mut app, 8_500);
+    let batch = upload(&mut widget, 0);
+    assert_eq!(app.next_delivery(at(1)).unwrap(), Next::Wait { until_ms: NOON_MS + LEASE_MS });
+    // The answer comes to the other one: it needs no memory of the request.
+    let told = app.report_delivery(&receipt(batch.facts, Vec::new()), at(2)).unwrap();
+    assert!(told.changes.is_empty());
+    assert_eq!((widget.pending_count().unwrap(), widget.next_delivery(at(3)).unwrap()), (0, Next::Idle));
+}
+
+#[test]
+fn the_state_survives_the_process() {
+    let phone = Phone::new();
+    let mut book = phone.open();
+    walk(&mut book, 8_500);
+    upload(&mut book, 0);
+    let body = Body::Refusal(Identity { ledger: "ana".to_owned(), generation: 1 });
+    let _ = book.report_delivery(&Outcome::Reply { status: 401, retry_after_s: None, body }, at(0)).unwrap();
+    drop(book);
+    let mut book = phone.open();
+    assert_eq!(book.next_delivery(at(1)).unwrap(), Next::Paused { until_ms: NOON_MS + PAUSE_MAX_MS });
+    let health = book.delivery_health(at(1).now).unwrap();
+    assert_eq!(
+        (health.pending, health.attempts, health.next_attempt_ms),
+        (1, 1, Some(NOON_MS + PAUSE_MAX_MS))
+    );
+    book.trigger_delivery(Trigger::Credentials, at(2).now).unwrap();
+    assert_eq!(upload(&mut book, 2).facts.len(), 1);
+}
+
+#[test]
+fn a_damaged_state_begins_anew_and_loses_no_fact() {
+    for damage in [
+        "UPDATE meta SET value = replace(value, 'attempts', 'attempt') WHERE key = 'delivery:'",
+        "UPDATE meta SET value = '{' WHERE key = 'delivery:'",
+        "DELETE FROM meta WHERE key LIKE 'delivery%'",
+    ] {
+        let phone = Phone::new();
+        let mut book = phone.open();
+        walk(&mut book, 8_500);
+        upload(&mut book, 0);
+        let _ = book.report_delivery(&Outcome::Network, at(0)).unwrap();
+        drop(book);
+        assert!(phone.sql(damage) > 0, "{damage}");
+        let mut book = phone.open();
+        assert_eq!(upload(&mut book, 1).facts.len(), 1, "{damage}");
+    }
+}
+
+#[test]
+fn a_question_that_changes_nothing_writes_nothing() {
+    let phone = Phone::new();
+    let (mut book, mut other) = (phone.open(), phone.open());
+    let batch = upload(&mut book, 0);
+    let _ = book.report_delivery(&receipt(batch.facts, Vec::new()), at(0)).unwrap();
+    other.digest().unwrap();
+    let version = || rusqlite::Connection::open(phone.dir.path().join("steps.db")).unwrap();
+    let watcher = version();
+    let before: i64 = watcher.query_row("PRAGMA data_version", [], |row| row.get(0)).unwrap();
+    for ms in 1..20 {
+        assert_eq!(book.next_delivery(at(ms)).unwrap(), Next::Idle);
+        book.delivery_health(at(ms).now).unwrap();
+    }
+    let after: i64 = watcher.query_row("PRAGMA data_version", [], |row| row.get(0)).unwrap();
+    assert_eq!(before, after);
+}
+
+#[test]
+fn what_was_refused_can_be_tried_again_or_given_up() {
+    let phone = Phone::new();
+    let mut book = phone.open();
+    walk(&mut book, 8_500);
+    book.attend(at(0).now.today, at(0).now).unwrap();
+    let batch = upload(&mut book, 0);
+    assert_eq!(batch.facts.len(), 2);
+    let refused = |facts: &[Fact]| {
+        facts.iter().map(|fact| Refused { fact: *fact, code: Code::FutureDay }).collect::<Vec<_>>()
+    };
+    let _ = book.report_delivery(&receipt(Vec::new(), refused(&batch.facts)), at(1)).unwrap();
+    let parked = book.parked().unwrap();
+    assert_eq!((parked.len(), parked[0].code, book.pending_count().unwrap()), (2, Code::FutureDay, 0));
+    drop(book);
+    let mut book = phone.open();
+    for refused in &parked {
+        book.retry(&refused.fact, at(2).now).unwrap();
+    }
+    assert_eq!((book.parked().unwrap().len(), upload(&mut book, 3).facts.len()), (0, 2));
+    let _ = book.report_delivery(&receipt(Vec::new(), refused(&batch.facts)), at(4)).unwrap();
+    for refused in &parked {
+        book.discard(&refused.fact, at(5).now).unwrap();
+        book.retry(&refused.fact, at(5).now).unwrap();
+    }
+    assert_eq!((book.parked().unwrap().len(), book.pending_count().unwrap()), (0, 0));
+    assert_eq!(book.day(at(0).now.today).unwrap().unwrap().shown, 8_500, "given up is not taken away");
+}
