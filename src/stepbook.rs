@@ -240,10 +240,7 @@ impl StepBook {
     /// # Errors
     /// Those of the storage.
     pub fn retry(&mut self, fact: &Fact, now: Now) -> Result<()> {
-        self.update(|ledger| {
-            ledger.unpark(fact, true, now);
-            Ok(())
-        })
+        self.apply(Operation::Retry(fact), now).map(|_| ())
     }
 
     /// Gives a refused fact up: it is neither sent nor listed any more. Its value stays on this device.
@@ -251,10 +248,7 @@ impl StepBook {
     /// # Errors
     /// Those of the storage.
     pub fn discard(&mut self, fact: &Fact, now: Now) -> Result<()> {
-        self.update(|ledger| {
-            ledger.unpark(fact, false, now);
-            Ok(())
-        })
+        self.apply(Operation::Discard(fact), now).map(|_| ())
     }
 
     /// The facts that are not yet known to be at the server, newest day first.

@@ -41,6 +41,10 @@ pub enum Operation<'a> {
     Receive(&'a Fact),
     /// A fact of another ledger, as from a peer.
     Merge(&'a Fact),
+    /// A fact that the server refused is to be sent again.
+    Retry(&'a Fact),
+    /// A fact that the server refused is given up; its value stays on this device.
+    Discard(&'a Fact),
 }
 
 /// What an operation did.
@@ -137,6 +141,14 @@ impl Ledger {
             Operation::Attend(day) => self.attend(day, now).map(|()| None),
             Operation::Receive(fact) => self.receive(fact, From::Server, now).map(|()| None),
             Operation::Merge(fact) => self.receive(fact, From::Peer, now).map(|()| None),
+            Operation::Retry(fact) => {
+                self.unpark(fact, true, now);
+                Ok(None)
+            }
+            Operation::Discard(fact) => {
+                self.unpark(fact, false, now);
+                Ok(None)
+            }
         }
     }
 
@@ -329,7 +341,7 @@ impl Ledger {
 
     /// Takes a refused fact out of the parked ones: to be sent again, or given up. Given up, its value stays
     /// on this device. A fact that is not parked as it is given stays as it is.
-    pub(crate) fn unpark(&mut self, fact: &Fact, again: bool, now: Now) {
+    fn unpark(&mut self, fact: &Fact, again: bool, now: Now) {
         if self.parked_code(fact).is_none() {
             return;
         }
