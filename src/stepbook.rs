@@ -224,7 +224,8 @@ impl StepBook {
     /// # Errors
     /// Those of the storage.
     pub fn delivery_health(&mut self, now: Now) -> Result<Health> {
-        self.deliver(|ledger, delivery| Ok(delivery.health(ledger, now.unix_ms)))
+        let delivery = self.store.delivery(&self.user)?;
+        self.ledger().map(|ledger| delivery.health(ledger, now.unix_ms))
     }
 
     /// The facts that the server refused, with its reasons.

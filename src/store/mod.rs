@@ -472,6 +472,11 @@ impl Store {
         })
     }
 
+    /// The state of delivery, as it was last written.
+    pub(crate) fn delivery(&mut self, user: &str) -> Result<Delivery> {
+        self.recovering(|store| delivery::load(store.connected()?, user))
+    }
+
     fn save_if_current(&mut self, loaded: &mut Loaded, changed_well: bool) -> Result<Saved> {
         if loaded.ledger.is_saved() {
             return Ok(if self.is_current(loaded)? { Saved::Yes } else { Saved::Stale });
