@@ -353,3 +353,12 @@ fn a_folder_is_read_for_what_is_known_in_it() {
     std::fs::create_dir(place.path("nothing")).unwrap();
     place.run(&["import", "nothing"], 1).says("nothing");
 }
+
+#[test]
+fn an_option_that_is_given_twice_for_one_thing_is_refused() {
+    let place = Place::new();
+    place.write("days.csv", "day,a,b\n2026-10-01,1,2\n");
+    let words = ["import", "days.csv", "--column", "steps=a", "--column", "steps=b"];
+    let told = place.run(&words, 1);
+    assert!(told.err.contains("--column is given twice for `steps`"), "{}", told.err);
+}

@@ -1,5 +1,6 @@
 //! `manbo-import import`: read, record or rehearse, report.
 
+use std::collections::BTreeSet;
 use std::error::Error;
 
 use std::io::{BufWriter, IsTerminal, Write};
@@ -109,7 +110,21 @@ fn present(args: &ImportArgs) -> Result<Present> {
     Ok(Present { now: Now { unix_ms, today }, by: format!("by the clock in {}", zone.name()) })
 }
 
+/// Of two values for one role or name, neither may win unseen.
+fn check_given_once(option: &str, names: impl Iterator<Item = String>) -> Result<()> {
+    let mut seen = BTreeSet::new();
+    for name in names {
+        if seen.contains(&name) {
+            return Err(format!("{option} is given twice for `{name}`").into());
+        }
+        seen.insert(name);
+    }
+    Ok(())
+}
+
 fn read(args: &ImportArgs, today: Day) -> Result<Import> {
+    check_given_once("--column", args.columns.iter().map(|(role, _)| role.clone()))?;
+    check_given_once("--map", args.maps.iter().map(|(name, _)| name.clone()))?;
     let bar = Bar::new();
     let handle = bar.handle();
     let mut importer = Importer::new(args.options(today)).with_progress(Box::new(bar));

@@ -17,6 +17,9 @@ const FIELDS_MAX: usize = 2_048;
 /// What may separate fields, in the order in which a tie is broken.
 pub(super) const DELIMITERS: [(u8, &str); 3] = [(b',', "commas"), (b';', "semicolons"), (b'\t', "tabs")];
 
+/// With this and a delimiter on a first line of their own, European files tell Excel what separates fields.
+const EXCEL_DELIMITER: &[u8] = b"sep=";
+
 /// One row: its fields without their quotes.
 #[derive(Clone, Copy)]
 pub(super) struct Row<'a> {
@@ -102,7 +105,13 @@ impl<R: Read> Rows<R> {
         if head.starts_with(b"\xef\xbb\xbf") {
             rows.at = 3;
         }
-        rows.delimiter = delimiter.unwrap_or_else(|| delimiter_of(&rows.input[rows.at..rows.filled]));
+        let told = told_delimiter(&rows.input[rows.at..rows.filled]);
+        if told.is_some() {
+            // Its line end is left for the count of lines.
+            rows.at += EXCEL_DELIMITER.len() + 1;
+        }
+        rows.delimiter =
+            delimiter.or(told).unwrap_or_else(|| delimiter_of(&rows.input[rows.at..rows.filled]));
         rows.core = csv_core::ReaderBuilder::new().delimiter(rows.delimiter).build();
         Ok(rows)
     }
@@ -248,6 +257,16 @@ impl<R: Read> Rows<R> {
     }
 }
 
+/// What the first line says separates fields, if it says nothing else.
+fn told_delimiter(head: &[u8]) -> Option<u8> {
+    match head.strip_prefix(EXCEL_DELIMITER)? {
+        [delimiter, b'\r' | b'\n', ..] => {
+            DELIMITERS.iter().map(|(known, _)| *known).find(|known| known == delimiter)
+        }
+        _ => None,
+    }
+}
+
 /// What separates fields on the first line that has any of it outside quotes: some exports begin with
 /// lines of one field.
 fn delimiter_of(head: &[u8]) -> u8 {
@@ -324,6 +343,8 @@ mod tests {
         check("Activities\n\"a;b;c\",d\n", &["1:Activities", "2:a;b;c|d"]);
         check("a;b,c\n", &["1:a;b|c"]);
         assert_eq!(all(&b"a,b;c\n"[..], Some(b';')).unwrap(), ["1:a,b|c"]);
+        check("sep=;\r\na,b;c\r\n1;2\r\n", &["2:a,b|c", "3:1|2"]);
+        check("sep=x\na,b\n", &["1:sep=x", "2:a|b"]);
     }
 
     #[test]
