@@ -219,6 +219,17 @@ impl StepBook {
         })
     }
 
+    /// Drops everything of this person from the file, where the server said that it was erased elsewhere
+    /// ([`Notice::Erased`](crate::delivery::Notice::Erased)): the host tells the person first, then calls
+    /// this. Gives the new generation; `None`, and nothing is dropped, where the server said no such thing.
+    ///
+    /// # Errors
+    /// Those of the storage; then nothing is dropped.
+    pub fn follow_erasure(&mut self) -> Result<Option<u32>> {
+        self.loaded = None;
+        self.store.follow_erasure(&self.user)
+    }
+
     /// How delivery is doing, for a support screen.
     ///
     /// # Errors

@@ -23,6 +23,14 @@ impl Phone {
         StepBook::open(self.dir.path().join("steps.db"), &Options::new()).unwrap()
     }
 
+    /// Whether any file of the ledger holds these bytes.
+    fn holds(&self, bytes: &[u8]) -> bool {
+        std::fs::read_dir(self.dir.path()).unwrap().any(|file| {
+            let content = std::fs::read(file.unwrap().path()).unwrap();
+            content.windows(bytes.len()).any(|part| part == bytes)
+        })
+    }
+
     fn sql(&self, sql: &str) -> usize {
         rusqlite::Connection::open(self.dir.path().join("steps.db")).unwrap().execute(sql, []).unwrap()
     }
@@ -151,4 +159,38 @@ fn what_was_refused_can_be_tried_again_or_given_up() {
     }
     assert_eq!((book.parked().unwrap().len(), book.pending_count().unwrap()), (0, 0));
     assert_eq!(book.day(at(0).now.today).unwrap().unwrap().shown, 8_500, "given up is not taken away");
+}
+
+#[test]
+fn an_erasure_is_followed_once_it_was_said_and_leaves_no_byte() {
+    let phone = Phone::new();
+    let mut book = phone.open();
+    let mut widget = phone.open();
+    let unmistakable = Source::new("erase-me-without-a-trace").unwrap();
+    let reading = Reading::new(at(0).now.today, unmistakable, 8_500).with_manual(1_234);
+    book.record(&reading, at(0).now).unwrap();
+    book.attend(at(0).now.today, at(0).now).unwrap();
+    assert_eq!(book.follow_erasure().unwrap(), None, "nobody said so");
+    assert_eq!(book.pending_count().unwrap(), 2);
+    let batch = upload(&mut book, 0);
+    let _ = book.report_delivery(&receipt(batch.facts, Vec::new()), at(0)).unwrap();
+    book.record(&Reading { counts: manbo::Counts::new(9_000, 0), ..reading }, at(1).now).unwrap();
+    upload(&mut book, 1);
+    let body = Body::Refusal(Identity { ledger: "ana".to_owned(), generation: 2 });
+    let gone = Outcome::Reply { status: 410, retry_after_s: None, body };
+    let told = book.report_delivery(&gone, at(1)).unwrap();
+    assert_eq!(told.notices, [manbo::delivery::Notice::Erased { generation: 2 }]);
+    assert_eq!(book.next_delivery(at(2)).unwrap(), Next::Idle, "nothing is sent before it is followed");
+    assert!(phone.holds(b"erase-me-without-a-trace"));
+
+    assert_eq!(widget.follow_erasure().unwrap(), Some(2));
+    for book in [&mut book, &mut widget, &mut phone.open()] {
+        assert_eq!((book.pending_count().unwrap(), book.ledger().unwrap().facts()), (0, Vec::new()));
+        assert_eq!(book.follow_erasure().unwrap(), None);
+    }
+    assert!(!phone.holds(b"erase-me-without-a-trace"));
+    // A new life begins: what is walked from here on is sent under the new generation.
+    book.record(&reading, at(3).now).unwrap();
+    let batch = upload(&mut book, 3);
+    assert_eq!((batch.identity.unwrap().generation, batch.since, batch.facts.len()), (2, 0, 1));
 }

@@ -255,6 +255,11 @@ impl Delivery {
         }
     }
 
+    /// The generation of an erasure that this device has not followed yet.
+    pub fn erased(&self) -> Option<u32> {
+        self.erased
+    }
+
     /// The person's data of older generations is gone from this device: delivery begins anew.
     pub fn begin_generation(&mut self, generation: u32) {
         let identity = self.identity.take().map(|identity| Identity { generation, ..identity });

@@ -11,6 +11,7 @@ mod checksum;
 mod connection;
 mod counter;
 mod delivery;
+mod erase;
 mod exchange;
 mod failure;
 mod ledger;
@@ -468,6 +469,35 @@ impl Store {
                     *slot = Some(loaded);
                 }
                 return result;
+            }
+        })
+    }
+
+    /// Drops a person's data where the server said that it was erased; gives the new generation.
+    pub(crate) fn follow_erasure(&mut self, user: &str) -> Result<Option<u32>> {
+        check_user(user)?;
+        self.recovering(|store| {
+            loop {
+                erase::overwrite(store.connected()?, true)?;
+                let Some(tx) = store.begin()? else {
+                    store.connect()?;
+                    continue;
+                };
+                let mut state = delivery::load(&tx, user)?;
+                let erased = state.erased();
+                if let Some(generation) = erased {
+                    if let Some(row) = ledger::find(&tx, user)? {
+                        erase::erase(&tx, &row)?;
+                    }
+                    state.begin_generation(generation);
+                    delivery::save(&tx, user, &state)?;
+                    tx.commit()?;
+                    erase::leave_no_trace(store.connected()?)?;
+                } else {
+                    drop(tx);
+                }
+                erase::overwrite(store.connected()?, false)?;
+                return Ok(erased);
             }
         })
     }
