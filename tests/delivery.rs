@@ -183,6 +183,11 @@ fn an_erasure_is_followed_once_it_was_said_and_leaves_no_byte() {
     assert_eq!(book.next_delivery(at(2)).unwrap(), Next::Idle, "nothing is sent before it is followed");
     assert!(phone.holds(b"erase-me-without-a-trace"));
 
+    // Rows that were set aside are the person's too; one of them is damaged a second time.
+    for content in ["[1, 19269, \"erase-me-without-a-trace\"]", "[1, erase-me-without-a-trace"] {
+        phone.sql(&format!("INSERT INTO set_aside (from_table, content) VALUES ('cell', '{content}')"));
+    }
+
     assert_eq!(widget.follow_erasure().unwrap(), Some(2));
     for book in [&mut book, &mut widget, &mut phone.open()] {
         assert_eq!((book.pending_count().unwrap(), book.ledger().unwrap().facts()), (0, Vec::new()));
