@@ -21,6 +21,9 @@ mod progress;
 mod report;
 mod svg;
 mod terminal;
+// One way to write numbers and sentences: the import's program and this example are one package.
+#[path = "../../crates/import/src/cli/words.rs"]
+mod words;
 
 use imported::BadRow;
 use journey::Journey;

@@ -6,7 +6,8 @@ use std::fmt::{Result, Write};
 use manbo::{Day, Level};
 
 use crate::calendar::{self, Heat, Year, far_above};
-use crate::report::{Origin, Report, Span, grouped, longest, mean};
+use crate::report::{Origin, Report, Span, longest, mean};
+use crate::words::grouped;
 
 /// Years drawn: a taller picture is no picture any more.
 const YEARS_DRAWN: usize = 5;

@@ -6,7 +6,8 @@ use manbo::{DayState, Level};
 
 use crate::calendar::{self, Heat, Year};
 use crate::journey::LateChange;
-use crate::report::{Origin, Period, Report, Span, grouped, longest, mean};
+use crate::report::{Origin, Period, Report, Span, longest, mean};
+use crate::words::{grouped, wrapped};
 
 const COLUMNS: usize = 100;
 /// Years drawn: more do not fit a screen.
@@ -343,20 +344,6 @@ fn explained(out: &mut impl Write, report: &Report, paint: &Paint) -> Result<()>
         writeln!(out, "  {line}")?;
     }
     Ok(())
-}
-
-fn wrapped(text: &str, width: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
-        match lines.last_mut() {
-            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines
 }
 
 fn bad_rows(out: &mut impl Write, report: &Report, paint: &Paint) -> Result<()> {

@@ -13,6 +13,7 @@ mod cli {
     pub(crate) mod progress;
     pub(crate) mod report;
     pub(crate) mod text;
+    pub(crate) mod words;
     pub(crate) mod years;
 }
 

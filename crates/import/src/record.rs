@@ -1,6 +1,7 @@
 //! What a reader says: one record of an export, in the export's own words.
 
 use crate::collect::RECORD_DAYS_MAX;
+use crate::time::MINUTE_MS;
 
 /// A moment as an export writes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,7 +16,7 @@ impl Stamp {
     /// Milliseconds on the line on which this moment can be compared: Unix time where the offset is
     /// known, the wall's own time where it is not.
     pub(crate) fn line_ms(self) -> i64 {
-        self.wall_ms - i64::from(self.offset.unwrap_or(0)) * 60_000
+        self.wall_ms - i64::from(self.offset.unwrap_or(0)) * MINUTE_MS
     }
 }
 

@@ -8,7 +8,8 @@ use manbo_import::{
     FileReport, Gap, Import, Outcome, PersonReport, Rejected, Report, SourceReport, Suspicion,
 };
 
-use super::text::{Align, COLUMNS, Paint, Table, beginning, count, ending, grouped, plain, wrapped};
+use super::text::{Align, COLUMNS, Paint, Table, beginning, count, ending, plain};
+use super::words::{grouped, wrapped};
 use super::years;
 
 /// Rows of each list before the rest is only counted: the report of a usual export is one screen.
@@ -243,14 +244,14 @@ fn days(out: &mut impl Write, told: &Told<'_>) -> Result<()> {
             writeln!(out, "  {line}")?;
         }
     }
-    let missing = people.iter().map(|person| person.missing).sum();
+    let missing: u64 = people.iter().map(|person| person.missing).sum();
     let note = if missing == 0 {
         "none between the first and the last".to_owned()
     } else {
         format!("longest gaps: {}", longest_gaps(people))
     };
     figure(out, "missing", &grouped(missing), &note, paint)?;
-    let zero = people.iter().map(|person| person.zero_days).sum();
+    let zero: u64 = people.iter().map(|person| person.zero_days).sum();
     if zero > 0 {
         let note = "a device that was not worn looks the same in most exports";
         figure(out, "of 0 steps", &grouped(zero), note, paint)?;
@@ -477,8 +478,8 @@ fn day_cells(reading: &Reading) -> [String; 6] {
     [
         reading.day.to_string(),
         Source::as_str(&reading.source).to_owned(),
-        grouped(reading.counts.recorded.into()),
-        grouped(reading.counts.manual.into()),
+        grouped(reading.counts.recorded),
+        grouped(reading.counts.manual),
         extent(reading.extent).to_owned(),
         reading.offset.map_or(String::new(), |offset| offset.minutes().to_string()),
     ]

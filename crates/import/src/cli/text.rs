@@ -1,5 +1,7 @@
 //! What the report's texts are made of: numbers, columns, colour.
 
+use super::words::grouped;
+
 /// No line of a report is longer.
 pub(crate) const COLUMNS: usize = 100;
 
@@ -40,19 +42,6 @@ impl Paint {
     }
 }
 
-/// A number as people write it: 12,345.
-pub(crate) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 /// A number of things: `1 day`, `12,345 days`.
 pub(crate) fn count(number: u64, thing: &str) -> String {
     let ending = match (number, thing) {
@@ -89,21 +78,6 @@ pub(crate) fn beginning(text: &str, width: usize) -> String {
     }
     let kept: String = text.chars().take(width.saturating_sub(1)).collect();
     format!("{kept}\u{2026}")
-}
-
-/// The words of a text in lines of at most this width; a longer word is a line of its own.
-pub(crate) fn wrapped(text: &str, width: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
-        match lines.last_mut() {
-            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines
 }
 
 /// How a column of a table stands.
@@ -151,11 +125,12 @@ impl Table {
 
 #[cfg(test)]
 mod tests {
+    use super::super::words::wrapped;
     use super::*;
 
     #[test]
     fn numbers_are_grouped_and_things_counted() {
-        assert_eq!([0, 999, 1_000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!([0_u64, 999, 1_000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
         assert_eq!(count(1, "day"), "1 day");
         assert_eq!(count(2_000, "person"), "2,000 people");
         assert_eq!(count(0, "row"), "0 rows");

@@ -19,7 +19,7 @@ use crate::error::{ImportError, Result};
 use crate::options::ImportOptions;
 use crate::record::{How, Reason, Record, ReportKey, Stamp, When};
 use crate::report::{Arrivals, FileReport, Import, Rejected, Rejects, Union};
-use crate::time::DAY_MS;
+use crate::time::{DAY_MS, MINUTE_MS};
 use clock::{Clock, Line};
 use days::{CellKey, Days};
 use names::Names;
@@ -524,7 +524,8 @@ impl Arrivals {
             return;
         }
         self.late += u64::from(delay_ms > LATE_MS);
-        self.delay_minutes_max = self.delay_minutes_max.max(delay_ms.unsigned_abs() / 60_000);
+        self.delay_minutes_max =
+            self.delay_minutes_max.max(delay_ms.unsigned_abs() / MINUTE_MS.unsigned_abs());
     }
 }
 

@@ -21,7 +21,7 @@ const ELEMENT_BYTES_MAX: u64 = 1024 * 1024;
 /// What is read at once.
 const BUFFER_BYTES: usize = 64 * 1024;
 /// Each element is one minute.
-const SLOT_MS: i64 = 60_000;
+const SLOT_MS: i64 = time::MINUTE_MS;
 /// What some editors put in front of UTF-8.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// The name of the records' source: the list is what Fitbit united of all its devices.
