@@ -88,6 +88,7 @@ mod snapshot;
 mod stepbook;
 #[cfg(feature = "sqlite")]
 mod store;
+pub mod wire;
 
 /// The README's code, compiled.
 #[cfg(all(doctest, feature = "sqlite"))]
@@ -100,9 +101,11 @@ pub use domain::day::{Day, Now, UtcOffset, Week, WeekStart};
 pub use domain::digest::Digest;
 pub use domain::explain::{Explanation, LevelAccount, SourceAccount};
 pub use domain::fact::{Fact, Refused};
+pub use domain::history::{HistoryEvent, ORIGIN_LEN_MAX, Origin};
 pub use domain::ingest::{EPOCH_LEAD_MAX, IngestPolicy, Ingested, Moderation, Receipt, ingest, moderate};
 pub use domain::ledger::{Applied, Ledger, Operation};
 pub use domain::level::{GapPolicy, Level, LevelRules, Transition};
+pub use domain::plain::{PLAIN_SOURCE, PlainReading, TakenPlain, take_plain};
 pub use domain::query::CellView;
 pub use domain::register::Register;
 pub use domain::remark::{Event, Ignored, Kept, Kind, Remark};
@@ -121,5 +124,6 @@ pub use snapshot::{SNAPSHOT_VERSION, Snapshot};
 pub use stepbook::{Recorded, RefusedReading, StepBook};
 #[cfg(feature = "sqlite")]
 pub use store::{
-    BUSY_TIMEOUT_DEFAULT, Durability, Options, Recovered, Report, SetAside, Store, USER_LEN_MAX,
+    BATCH_ITEMS_MAX, BUSY_TIMEOUT_DEFAULT, Durability, Erased, GENERATION_LEAD_MAX, HISTORY_FOR_DEFAULT,
+    Options, PAGE_FACTS_MAX, Recovered, Reply, Report, SetAside, Store, USER_LEN_MAX,
 };

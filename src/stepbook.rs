@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::delivery::{Delivery, Health, Moment, Next, Outcome, Reported, Trigger};
+use crate::delivery::{Delivery, Due, Health, Moment, Next, Outcome, Reported, Ticket, Trigger};
 use crate::domain::code::Refusal;
 use crate::domain::day::{Day, Now};
 use crate::domain::digest::Digest;
@@ -183,7 +183,7 @@ impl StepBook {
     /// let Next::Upload(batch) = book.next_delivery(Moment { now, seed: 1 })? else { panic!("a batch") };
     /// assert_eq!(batch.facts.len(), 1);
     /// // The host sends it, and tells what happened: here there was no network.
-    /// book.report_delivery(&Outcome::Network, Moment { now, seed: 2 })?;
+    /// book.report_delivery(Some(batch.ticket), &Outcome::Network, Moment { now, seed: 2 })?;
     /// assert!(matches!(book.next_delivery(Moment { now, seed: 3 })?, Next::Wait { .. }));
     /// # Ok::<(), manbo::Error>(())
     /// ```
@@ -195,15 +195,21 @@ impl StepBook {
     }
 
     /// What became of a batch. A receipt is applied also by a process that knows nothing of the request,
-    /// such as one that a background transfer started.
+    /// such as one that a background transfer started. `of` is the batch's ticket, `None` where the host lost it:
+    /// a failure of a batch that is not under way any more is let pass.
     ///
     /// # Errors
     /// `day_out_of_range` or `implausible_steps` where a receipt brings facts outside the limits, or an error
     /// of the storage; then no fact changed.
-    pub fn report_delivery(&mut self, outcome: &Outcome, moment: Moment) -> Result<Reported> {
+    pub fn report_delivery(
+        &mut self,
+        of: Option<Ticket>,
+        outcome: &Outcome,
+        moment: Moment,
+    ) -> Result<Reported> {
         let rules = self.rules.version();
         self.deliver(|ledger, delivery| {
-            delivery.report(ledger, outcome.clone(), rules, moment).map_err(Error::from)
+            delivery.report(ledger, of, outcome.clone(), rules, moment).map_err(Error::from)
         })
     }
 
@@ -228,6 +234,17 @@ impl StepBook {
     pub fn follow_erasure(&mut self) -> Result<Option<u32>> {
         self.loaded = None;
         self.store.follow_erasure(&self.user)
+    }
+
+    /// When [`StepBook::next_delivery`] is next worth a call, and why, so that a host can set its alarm.
+    /// `seal_ms` is when the next week that counts is sealed, in Unix milliseconds, if the host knows. `None`:
+    /// an erasure is to be followed first.
+    ///
+    /// # Errors
+    /// Those of the storage.
+    pub fn delivery_due(&mut self, now: Now, seal_ms: Option<i64>) -> Result<Option<Due>> {
+        let delivery = self.store.delivery(&self.user)?;
+        self.ledger().map(|ledger| delivery.due(ledger, now, seal_ms))
     }
 
     /// How delivery is doing, for a support screen.

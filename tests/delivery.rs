@@ -58,7 +58,7 @@ fn receipt(accepted: Vec<Fact>, refused: Vec<Refused>) -> Outcome {
     let identity = Identity { ledger: "ana".to_owned(), generation: 1 };
     let receipt = Receipt { accepted, refused, revision: 1, ..Receipt::default() };
     let incarnation = "first".to_owned();
-    let answer = Answer { identity, incarnation, rules_version: 1, complete_to: 1, receipt };
+    let answer = Answer { identity, incarnation, rules_version: 1, since: 0, complete_to: 1, receipt };
     Outcome::Reply { status: 200, retry_after_s: None, body: Body::Receipt(Box::new(answer)) }
 }
 
@@ -70,7 +70,7 @@ fn of_two_handles_on_one_file_one_gets_the_batch() {
     let batch = upload(&mut widget, 0);
     assert_eq!(app.next_delivery(at(1)).unwrap(), Next::Wait { until_ms: NOON_MS + LEASE_MS });
     // The answer comes to the other one: it needs no memory of the request.
-    let told = app.report_delivery(&receipt(batch.facts, Vec::new()), at(2)).unwrap();
+    let told = app.report_delivery(None, &receipt(batch.facts, Vec::new()), at(2)).unwrap();
     assert!(told.changes.is_empty());
     assert_eq!((widget.pending_count().unwrap(), widget.next_delivery(at(3)).unwrap()), (0, Next::Idle));
 }
@@ -81,8 +81,10 @@ fn the_state_survives_the_process() {
     let mut book = phone.open();
     walk(&mut book, 8_500);
     upload(&mut book, 0);
-    let body = Body::Refusal(Identity { ledger: "ana".to_owned(), generation: 1 });
-    let _ = book.report_delivery(&Outcome::Reply { status: 401, retry_after_s: None, body }, at(0)).unwrap();
+    let body = Body::Refusal(Some(Identity { ledger: "ana".to_owned(), generation: 1 }));
+    let _ = book
+        .report_delivery(None, &Outcome::Reply { status: 401, retry_after_s: None, body }, at(0))
+        .unwrap();
     drop(book);
     let mut book = phone.open();
     assert_eq!(book.next_delivery(at(1)).unwrap(), Next::Paused { until_ms: NOON_MS + PAUSE_MAX_MS });
@@ -106,7 +108,7 @@ fn a_damaged_state_begins_anew_and_loses_no_fact() {
         let mut book = phone.open();
         walk(&mut book, 8_500);
         upload(&mut book, 0);
-        let _ = book.report_delivery(&Outcome::Network, at(0)).unwrap();
+        let _ = book.report_delivery(None, &Outcome::Network, at(0)).unwrap();
         drop(book);
         assert!(phone.sql(damage) > 0, "{damage}");
         let mut book = phone.open();
@@ -119,7 +121,7 @@ fn a_question_that_changes_nothing_writes_nothing() {
     let phone = Phone::new();
     let (mut book, mut other) = (phone.open(), phone.open());
     let batch = upload(&mut book, 0);
-    let _ = book.report_delivery(&receipt(batch.facts, Vec::new()), at(0)).unwrap();
+    let _ = book.report_delivery(None, &receipt(batch.facts, Vec::new()), at(0)).unwrap();
     other.digest().unwrap();
     let version = || rusqlite::Connection::open(phone.dir.path().join("steps.db")).unwrap();
     let watcher = version();
@@ -143,7 +145,7 @@ fn what_was_refused_can_be_tried_again_or_given_up() {
     let refused = |facts: &[Fact]| {
         facts.iter().map(|fact| Refused { fact: *fact, code: Code::FutureDay }).collect::<Vec<_>>()
     };
-    let _ = book.report_delivery(&receipt(Vec::new(), refused(&batch.facts)), at(1)).unwrap();
+    let _ = book.report_delivery(None, &receipt(Vec::new(), refused(&batch.facts)), at(1)).unwrap();
     let parked = book.parked().unwrap();
     assert_eq!((parked.len(), parked[0].code, book.pending_count().unwrap()), (2, Code::FutureDay, 0));
     drop(book);
@@ -152,7 +154,7 @@ fn what_was_refused_can_be_tried_again_or_given_up() {
         book.retry(&refused.fact, at(2).now).unwrap();
     }
     assert_eq!((book.parked().unwrap().len(), upload(&mut book, 3).facts.len()), (0, 2));
-    let _ = book.report_delivery(&receipt(Vec::new(), refused(&batch.facts)), at(4)).unwrap();
+    let _ = book.report_delivery(None, &receipt(Vec::new(), refused(&batch.facts)), at(4)).unwrap();
     for refused in &parked {
         book.discard(&refused.fact, at(5).now).unwrap();
         book.retry(&refused.fact, at(5).now).unwrap();
@@ -173,12 +175,12 @@ fn an_erasure_is_followed_once_it_was_said_and_leaves_no_byte() {
     assert_eq!(book.follow_erasure().unwrap(), None, "nobody said so");
     assert_eq!(book.pending_count().unwrap(), 2);
     let batch = upload(&mut book, 0);
-    let _ = book.report_delivery(&receipt(batch.facts, Vec::new()), at(0)).unwrap();
+    let _ = book.report_delivery(None, &receipt(batch.facts, Vec::new()), at(0)).unwrap();
     book.record(&Reading { counts: manbo::Counts::new(9_000, 0), ..reading }, at(1).now).unwrap();
     upload(&mut book, 1);
-    let body = Body::Refusal(Identity { ledger: "ana".to_owned(), generation: 2 });
+    let body = Body::Refusal(Some(Identity { ledger: "ana".to_owned(), generation: 2 }));
     let gone = Outcome::Reply { status: 410, retry_after_s: None, body };
-    let told = book.report_delivery(&gone, at(1)).unwrap();
+    let told = book.report_delivery(None, &gone, at(1)).unwrap();
     assert_eq!(told.notices, [manbo::delivery::Notice::Erased { generation: 2 }]);
     assert_eq!(book.next_delivery(at(2)).unwrap(), Next::Idle, "nothing is sent before it is followed");
     assert!(phone.holds(b"erase-me-without-a-trace"));

@@ -127,7 +127,7 @@ fn the_schema_says_whose_it_is() {
     drop(lived(&path));
     let file = Connection::open(&path).unwrap();
     let number = |sql: &str| file.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
-    assert_eq!((number("PRAGMA application_id"), number("PRAGMA user_version")), (0x6d61_6e62, 1));
+    assert_eq!((number("PRAGMA application_id"), number("PRAGMA user_version")), (0x6d61_6e62, 2));
     let mode: String = file.query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
     assert_eq!(mode, "wal");
     let sql = "SELECT day || ' ' || source || ' ' || recorded FROM readable WHERE recorded = 5008";
@@ -135,12 +135,37 @@ fn the_schema_says_whose_it_is() {
     assert_eq!(text, "2022-10-09 health 5008");
 }
 
+/// A file that the first schema made: what the later ones added is taken away.
+#[test]
+fn a_file_of_every_older_schema_is_taken_over_whole() {
+    let (_folder, path) = place();
+    let mut book = lived(&path);
+    let (before, digest) = (told(&mut book), book.digest().unwrap());
+    drop(book);
+    let file = Connection::open(&path).unwrap();
+    file.execute_batch("DROP TABLE change; DROP TABLE era; PRAGMA user_version = 1").unwrap();
+    drop(file);
+    let mut book = StepBook::open(&path, &Options::new()).unwrap();
+    assert_eq!((told(&mut book), book.digest().unwrap()), (before, digest));
+    assert_eq!(*book.report(), Report::default());
+    drop(book);
+    let schema = |path: &Path| -> Vec<(String, String)> {
+        let file = Connection::open(path).unwrap();
+        let sql = "SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name";
+        let mut rows = file.prepare(sql).unwrap();
+        rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap().map(Result::unwrap).collect()
+    };
+    let (_other, fresh) = place();
+    drop(StepBook::open(&fresh, &Options::new()).unwrap());
+    assert_eq!(schema(&path), schema(&fresh), "migrated and fresh are the same");
+}
+
 #[test]
 fn newer_and_foreign_files_are_refused_untouched() {
     let newer = |version: i64| format!("PRAGMA user_version = {version}");
     let foreign = "CREATE TABLE notes (text); INSERT INTO notes VALUES ('mine')".to_owned();
     let cases = [
-        (true, newer(2), Code::NewerSchema),
+        (true, newer(3), Code::NewerSchema),
         (true, newer(0x7fff_ffff), Code::NewerSchema),
         (true, newer(-1), Code::StorageForeign),
         (true, "PRAGMA application_id = 1".to_owned(), Code::StorageForeign),

@@ -94,7 +94,7 @@ impl Server {
             Reply::Network => Outcome::Network,
             Reply::WithoutProgress => {
                 let revision = book.ledger()?.revision();
-                self.reply(Receipt { revision, ..Receipt::default() })
+                self.reply(&batch, Receipt { revision, ..Receipt::default() })
             }
             Reply::Refused(named) => {
                 let mut refused = Vec::new();
@@ -110,10 +110,10 @@ impl Server {
             Reply::Status { status, retry_after_s, foreign } => Outcome::Reply {
                 status: *status,
                 retry_after_s: *retry_after_s,
-                body: if *foreign { Body::Foreign } else { Body::Refusal(identity()) },
+                body: if *foreign { Body::Foreign } else { Body::Refusal(Some(identity())) },
             },
         };
-        Ok(book.report_delivery(&outcome, moment)?.changes.len())
+        Ok(book.report_delivery(None, &outcome, moment)?.changes.len())
     }
 
     fn receipt(&mut self, batch: &Batch, refused: &[Refused], now: Now) -> Outcome {
@@ -121,14 +121,15 @@ impl Server {
         let sent: Vec<Fact> = batch.facts.iter().copied().filter(|fact| !is_refused(fact)).collect();
         let mut receipt = ingest(&mut self.ledger, &sent, batch.since, CLIENT, now).receipt;
         receipt.refused.extend_from_slice(refused);
-        self.reply(receipt)
+        self.reply(batch, receipt)
     }
 
-    fn reply(&self, receipt: Receipt) -> Outcome {
+    fn reply(&self, batch: &Batch, receipt: Receipt) -> Outcome {
         let answer = Answer {
             identity: identity(),
             incarnation: "vector".to_owned(),
             rules_version: self.rules_version,
+            since: batch.since,
             complete_to: receipt.revision,
             receipt,
         };

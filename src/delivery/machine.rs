@@ -1,17 +1,20 @@
 //! The machine: `next(now)` and `report(outcome, now)`.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::backoff;
 use super::hold::{Hold, Why};
 use super::outcome::{Answer, Follows, Identity, Outcome, follows};
 use super::policy::{
-    BATCH_BYTES_MAX, BATCH_FACTS_MAX, FRUITLESS_RECEIPTS_MAX, LEASE_MS, PAUSE_MAX_MS, PULL_AFTER_MS,
-    PULL_DAILY_MS, TRIGGER_GAP_MS,
+    BATCH_BYTES_MAX, BATCH_FACTS_MAX, FRUITLESS_RECEIPTS_MAX, LEASE_MS, PAUSE_MAX_MS, PENDING_AGE_MS,
+    PENDING_FACTS, PULL_AFTER_MS, PULL_DAILY_MS, SEAL_LEAD_MS, TRIGGER_GAP_MS,
 };
 use crate::domain::code::{Code, Refusal};
-use crate::domain::day::{Day, Now, UtcOffset};
+use crate::domain::day::Now;
 use crate::domain::fact::Fact;
+use crate::domain::ingest::IngestPolicy;
 use crate::domain::ledger::Ledger;
 use crate::domain::timeline::Change;
 
@@ -45,15 +48,45 @@ pub enum Next {
     Stalled,
 }
 
+/// The number of a batch: what the host keeps beside a request, to say which one an answer belongs to.
+pub type Ticket = u64;
+
 /// What to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
+    /// Its number; it is not sent.
+    pub ticket: Ticket,
     /// Whose ledger; `None` before any server named one.
     pub identity: Option<Identity>,
     /// The revision up to which everything is known here; 0 asks for everything.
     pub since: u64,
     /// Pending facts, newest day first.
     pub facts: Vec<Fact>,
+}
+
+/// When it is next worth asking what to send, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Due {
+    /// In Unix milliseconds; the present where it is due.
+    pub at_ms: i64,
+    /// Why.
+    pub reason: DueReason,
+}
+
+/// What makes delivery due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DueReason {
+    /// The oldest fact has waited for [`PENDING_AGE_MS`](super::PENDING_AGE_MS).
+    Age,
+    /// [`PENDING_FACTS`](super::PENDING_FACTS) facts wait.
+    Number,
+    /// A day is over, and something of it waits.
+    DayRollover,
+    /// A week is about to be sealed.
+    Seal,
+    /// The server may have something new.
+    Pull,
 }
 
 /// Something that happened around the app.
@@ -104,6 +137,10 @@ pub struct Reported {
 pub struct Health {
     /// Facts that are not known to be at the server.
     pub pending: usize,
+    /// How long the oldest of them has waited, in milliseconds.
+    pub oldest_pending_age_ms: Option<i64>,
+    /// Facts that the server refused, by reason.
+    pub parked: BTreeMap<Code, usize>,
     /// Batches handed out.
     pub attempts: u64,
     /// Failures since the last receipt.
@@ -119,6 +156,8 @@ pub struct Health {
 /// The batch on its way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct InFlight {
+    #[serde(default)]
+    ticket: Ticket,
     facts: usize,
     /// The fact of a batch of one: what the server cannot read is parked as it was sent.
     only: Option<Fact>,
@@ -196,12 +235,17 @@ impl Delivery {
             return Next::Stalled;
         }
         self.attempts += 1;
-        self.in_flight = Some(InFlight { facts: facts.len(), only: only(&facts) });
+        let ticket = self.attempts;
+        self.in_flight = Some(InFlight { ticket, facts: facts.len(), only: only(&facts) });
         self.hold = Some(Hold::new(Why::Lease, now_ms, LEASE_MS));
-        Next::Upload(Batch { identity: self.identity.clone(), since: self.watermark.unwrap_or(0), facts })
+        let since = self.watermark.unwrap_or(0);
+        Next::Upload(Batch { ticket, identity: self.identity.clone(), since, facts })
     }
 
     /// What became of a batch. A receipt is applied also where this process knows nothing of the request.
+    ///
+    /// `of` is the batch's ticket; `None` where the host does not know it, which means the one under way. A
+    /// failure of a batch that is not under way any more says nothing about the present one, and is let pass.
     ///
     /// # Errors
     /// The refusal of the first of the server's facts that is outside the limits; then nothing changed but
@@ -209,15 +253,21 @@ impl Delivery {
     pub fn report(
         &mut self,
         ledger: &mut Ledger,
+        of: Option<Ticket>,
         outcome: Outcome,
         rules_version: u32,
         moment: Moment,
     ) -> Result<Reported, Refusal> {
-        let sent = self.in_flight.take();
-        if self.hold.is_some_and(|hold| hold.why == Why::Lease) {
+        let is_late = of.is_some_and(|ticket| self.in_flight.as_ref().is_none_or(|now| now.ticket != ticket));
+        let follows = follows(outcome, self.identity.as_ref());
+        if is_late && matches!(follows, Follows::Halve | Follows::Retry { .. }) {
+            return Ok(Reported::default());
+        }
+        let sent = if is_late { None } else { self.in_flight.take() };
+        if !is_late && self.hold.is_some_and(|hold| hold.why == Why::Lease) {
             self.hold = None;
         }
-        match follows(outcome, self.identity.as_ref()) {
+        match follows {
             Follows::Apply(answer) => self.apply(ledger, *answer, rules_version, moment),
             Follows::Pause => {
                 self.hold = Some(Hold::new(Why::Paused, moment.now.unix_ms, PAUSE_MAX_MS));
@@ -266,10 +316,23 @@ impl Delivery {
         *self = Delivery { identity, attempts: self.attempts, ..Delivery::default() };
     }
 
+    /// Rows of the ledger were lost: what the server knows is asked for from the beginning.
+    #[cfg_attr(not(feature = "sqlite"), allow(dead_code, reason = "only a store loses rows"))]
+    pub(crate) fn ask_anew(&mut self) {
+        self.watermark = None;
+    }
+
     /// How it is doing.
     pub fn health(&self, ledger: &Ledger, now_ms: i64) -> Health {
         Health {
             pending: ledger.pending_count(),
+            oldest_pending_age_ms: ledger
+                .oldest_pending_ms()
+                .map(|since| now_ms.saturating_sub(since).max(0)),
+            parked: ledger.parked().iter().fold(BTreeMap::new(), |mut by_reason, refused| {
+                *by_reason.entry(refused.code).or_default() += 1;
+                by_reason
+            }),
             attempts: self.attempts,
             failures: self.failures,
             last_receipt_ms: self.last_receipt_ms,
@@ -280,7 +343,7 @@ impl Delivery {
 
     /// The facts of days that have begun somewhere on earth, as many as a batch may have.
     fn offered(&self, ledger: &Ledger, now_ms: i64) -> Vec<Fact> {
-        let latest = latest_day(now_ms);
+        let latest = IngestPolicy::at(now_ms).latest_day;
         let mut room = BATCH_BYTES_MAX;
         ledger
             .pending()
@@ -294,6 +357,38 @@ impl Delivery {
                 fits
             })
             .collect()
+    }
+
+    /// When it is next worth asking, so that a host can set its alarm: not before what holds delivery up, and
+    /// earliest of what makes it due. `seal_ms` is when the next week that counts is sealed, if the host knows.
+    /// `None`: an erasure is to be followed first.
+    pub fn due(&self, ledger: &Ledger, now: Now, seal_ms: Option<i64>) -> Option<Due> {
+        if self.erased.is_some() {
+            return None;
+        }
+        let hold = self.hold.and_then(|hold| hold.left(now.unix_ms));
+        let earliest = hold.map_or(now.unix_ms, |hold| hold.until_ms);
+        let at = |at_ms: i64, reason| Due { at_ms: at_ms.max(earliest), reason };
+        let mut dues = Vec::new();
+        if let Some(oldest_ms) = ledger.oldest_pending_ms() {
+            dues.push(at(oldest_ms.saturating_add(PENDING_AGE_MS), DueReason::Age));
+            if ledger.pending_count() >= PENDING_FACTS {
+                dues.push(at(now.unix_ms, DueReason::Number));
+            }
+            if ledger.pending().iter().any(|fact| fact.day() < now.today) {
+                dues.push(at(now.unix_ms, DueReason::DayRollover));
+            }
+            if let Some(seal_ms) = seal_ms.filter(|seal_ms| *seal_ms > now.unix_ms) {
+                dues.push(at(seal_ms.saturating_sub(SEAL_LEAD_MS), DueReason::Seal));
+            }
+        }
+        let pull_ms = if self.is_pull_due(now.unix_ms) {
+            now.unix_ms
+        } else {
+            self.last_receipt_ms.unwrap_or(now.unix_ms).saturating_add(PULL_DAILY_MS)
+        };
+        dues.push(at(pull_ms, DueReason::Pull));
+        dues.into_iter().min_by_key(|due| due.at_ms)
     }
 
     fn is_pull_due(&self, now_ms: i64) -> bool {
@@ -330,7 +425,7 @@ impl Delivery {
                 ledger.answer(&fact, Some(Code::Unexplained));
                 Reported { notices: vec![Notice::Parked { facts: 1 }], ..Reported::default() }
             }
-            Some(InFlight { facts, only: None }) if facts > 1 => {
+            Some(InFlight { facts, only: None, .. }) if facts > 1 => {
                 self.facts_max = facts / 2;
                 Reported::default()
             }
@@ -349,7 +444,7 @@ impl Delivery {
         moment: Moment,
     ) -> Result<Reported, Refusal> {
         let now_ms = moment.now.unix_ms;
-        let Answer { identity, incarnation, rules_version: server, complete_to, receipt } = answer;
+        let Answer { identity, incarnation, rules_version: server, since, complete_to, receipt } = answer;
         if let Some(refusal) = receipt.facts.iter().find_map(|fact| fact.check().err()) {
             self.back_off(moment);
             return Err(refusal);
@@ -373,8 +468,14 @@ impl Delivery {
         self.identity = Some(identity);
         self.incarnation = Some(incarnation);
         self.revision = receipt.revision;
-        // What a restored server says is complete only from its beginning on.
-        self.watermark = if restored { None } else { Some(complete_to) };
+        self.watermark = match self.watermark {
+            // What a restored server says is complete only from its beginning on.
+            _ if restored => None,
+            // A late answer tells what changed after what was known then: from beyond what is known now it
+            // proves nothing, and from before that it takes nothing back.
+            known if since > known.unwrap_or(0) => known,
+            known => Some(known.map_or(complete_to, |known| known.max(complete_to))),
+        };
         self.failures = 0;
         self.last_receipt_ms = Some(now_ms);
         self.asked = false;
@@ -396,13 +497,6 @@ impl Delivery {
             }
         }
     }
-}
-
-/// Today at UTC+14: the last day that has begun anywhere.
-fn latest_day(now_ms: i64) -> Day {
-    // A constant offset that exists.
-    let first_zone = UtcOffset::from_minutes(840).unwrap_or(UtcOffset::UTC);
-    Now::at(now_ms, first_zone).today
 }
 
 /// The bytes of a fact in a batch, with the comma after it.

@@ -22,9 +22,10 @@ mod policy;
 #[cfg(test)]
 mod tests;
 
-pub use machine::{Batch, Delivery, Health, Moment, Next, Notice, Reported, Trigger};
+pub use machine::{Batch, Delivery, Due, DueReason, Health, Moment, Next, Notice, Reported, Ticket, Trigger};
 pub use outcome::{Answer, Body, Identity, Outcome};
 pub use policy::{
     BACKOFF_BASE_MS, BACKOFF_MAX_MS, BATCH_BYTES_MAX, BATCH_FACTS_MAX, FRUITLESS_RECEIPTS_MAX, LEASE_MS,
-    PAUSE_MAX_MS, PULL_AFTER_MS, PULL_DAILY_MS, RETRY_AFTER_MAX_MS, RETRY_AFTER_MIN_MS, TRIGGER_GAP_MS,
+    PAUSE_MAX_MS, PENDING_AGE_MS, PENDING_FACTS, PULL_AFTER_MS, PULL_DAILY_MS, RETRY_AFTER_MAX_MS,
+    RETRY_AFTER_MIN_MS, SEAL_LEAD_MS, TRIGGER_GAP_MS,
 };

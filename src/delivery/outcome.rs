@@ -42,8 +42,8 @@ pub enum Outcome {
 pub enum Body {
     /// A receipt.
     Receipt(Box<Answer>),
-    /// An error of ours, for the ledger that it names.
-    Refusal(Identity),
+    /// An error of ours, with the ledger that it names; none where the server cannot tell whose it is.
+    Refusal(Option<Identity>),
     /// Anything else: nothing, a portal's page, a receipt that was cut off.
     Foreign,
 }
@@ -57,6 +57,8 @@ pub struct Answer {
     pub incarnation: String,
     /// The version of the server's rules.
     pub rules_version: u32,
+    /// The revision that the client named: the receipt's facts are those that changed after it.
+    pub since: u64,
     /// Up to which revision the receipt's facts are complete.
     pub complete_to: u64,
     /// Verdicts and facts.
@@ -85,7 +87,7 @@ pub(crate) fn follows(outcome: Outcome, known: Option<&Identity>) -> Follows {
             Follows::Apply(answer)
         }
         (401 | 403, Body::Refusal(_)) => Follows::Pause,
-        (410, Body::Refusal(identity)) => match known {
+        (410, Body::Refusal(Some(identity))) => match known {
             Some(known) if known.ledger == identity.ledger && identity.generation > known.generation => {
                 Follows::Erased { generation: identity.generation }
             }
@@ -107,7 +109,14 @@ mod tests {
     fn receipt(identity: Identity) -> Body {
         let receipt = Receipt::default();
         let incarnation = "i".to_owned();
-        Body::Receipt(Box::new(Answer { identity, incarnation, rules_version: 1, complete_to: 0, receipt }))
+        Body::Receipt(Box::new(Answer {
+            identity,
+            incarnation,
+            rules_version: 1,
+            since: 0,
+            complete_to: 0,
+            receipt,
+        }))
     }
 
     /// Every status with every kind of body: what may take a fact from the buffer, and nothing else does.
@@ -119,10 +128,11 @@ mod tests {
             receipt(identity("other", 3)),
             receipt(identity("l", 2)),
             receipt(identity("l", 4)),
-            Body::Refusal(ours.clone()),
-            Body::Refusal(identity("other", 9)),
-            Body::Refusal(identity("l", 2)),
-            Body::Refusal(identity("l", 4)),
+            Body::Refusal(Some(ours.clone())),
+            Body::Refusal(Some(identity("other", 9))),
+            Body::Refusal(Some(identity("l", 2))),
+            Body::Refusal(Some(identity("l", 4))),
+            Body::Refusal(None),
             Body::Foreign,
         ];
         for status in 100..600 {
@@ -130,7 +140,7 @@ mod tests {
                 let outcome = Outcome::Reply { status, retry_after_s: Some(7), body: body.clone() };
                 let expected = match (status, number) {
                     (200..=299 | 400 | 422, 0) => "apply",
-                    (401 | 403, 4..=7) => "pause",
+                    (401 | 403, 4..=8) => "pause",
                     (410, 7) => "erased",
                     (400 | 413 | 422, _) => "halve",
                     _ => "retry",
@@ -158,7 +168,8 @@ mod tests {
     fn the_first_receipt_names_the_ledger() {
         let outcome = Outcome::Reply { status: 200, retry_after_s: None, body: receipt(identity("l", 1)) };
         assert!(matches!(follows(outcome, None), Follows::Apply(_)));
-        let gone = Outcome::Reply { status: 410, retry_after_s: None, body: Body::Refusal(identity("l", 9)) };
+        let gone =
+            Outcome::Reply { status: 410, retry_after_s: None, body: Body::Refusal(Some(identity("l", 9))) };
         assert!(matches!(follows(gone, None), Follows::Retry { .. }), "nobody knows whose it was");
     }
 }

@@ -24,3 +24,9 @@ pub const PULL_AFTER_MS: i64 = 15 * 60_000;
 pub const PULL_DAILY_MS: i64 = 86_400_000;
 /// How long a flusher may hold the lease: a request's time-out of 60 s, after which nobody waits for it.
 pub const LEASE_MS: i64 = 60_000;
+/// How long a fact may wait before the host should ask: a ranking that lags a quarter of an hour is fair.
+pub const PENDING_AGE_MS: i64 = 15 * 60_000;
+/// How many facts may wait before the host should ask: six weeks of one source, as after an import.
+pub const PENDING_FACTS: usize = 50;
+/// How long before a week is sealed the host should ask: twelve backoffs from 1 s on, 4,095 s, fit in nearly.
+pub const SEAL_LEAD_MS: i64 = 3_600_000;

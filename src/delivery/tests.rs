@@ -91,7 +91,7 @@ impl Phone {
 
     fn report(&mut self, outcome: Outcome) -> Reported {
         let moment = self.moment();
-        self.delivery.report(&mut self.ledger, outcome, RULES, moment).unwrap()
+        self.delivery.report(&mut self.ledger, None, outcome, RULES, moment).unwrap()
     }
 
     fn status(&mut self, status: u16) -> Reported {
@@ -113,6 +113,7 @@ impl Phone {
             identity: identity(),
             incarnation: self.incarnation.to_owned(),
             rules_version: RULES,
+            since: 0,
             complete_to: receipt.revision,
             receipt,
         };
@@ -218,7 +219,8 @@ fn triggers_end_a_backoff_once_a_minute_and_never_the_servers_wish() {
 
 #[test]
 fn refused_credentials_pause_until_something_changes() {
-    let refusal = || Outcome::Reply { status: 401, retry_after_s: None, body: Body::Refusal(identity()) };
+    let refusal =
+        || Outcome::Reply { status: 401, retry_after_s: None, body: Body::Refusal(Some(identity())) };
     let mut phone = Phone::with_days(1);
     for trigger in [Trigger::Credentials, Trigger::Foreground] {
         phone.upload();
@@ -354,7 +356,7 @@ fn after_an_erasure_nothing_is_sent_until_the_device_followed() {
     phone.drain();
     phone.walk(0, 9_000);
     phone.upload();
-    let erased = Body::Refusal(Identity { generation: 2, ..identity() });
+    let erased = Body::Refusal(Some(Identity { generation: 2, ..identity() }));
     let told = phone.report(Outcome::Reply { status: 410, retry_after_s: None, body: erased });
     assert_eq!(told.notices, [Notice::Erased { generation: 2 }]);
     assert_eq!(phone.next(), Next::Idle);
@@ -383,7 +385,7 @@ fn facts_outside_the_limits_from_a_server_change_nothing() {
     let far = Fact::Attended(Day::LAST.next());
     let outcome = phone.reply(Receipt { accepted: batch.facts, facts: vec![far], ..Receipt::default() });
     let moment = phone.moment();
-    let refused = phone.delivery.report(&mut phone.ledger, outcome, RULES, moment);
+    let refused = phone.delivery.report(&mut phone.ledger, None, outcome, RULES, moment);
     assert_eq!(refused.unwrap_err().code(), Code::DayOutOfRange);
     assert_eq!(phone.ledger.pending_count(), 2);
     phone.waits();

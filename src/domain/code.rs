@@ -123,6 +123,9 @@ pub enum Refusal {
     /// A day that has not begun anywhere.
     #[error("day: not later than today at UTC+14")]
     FutureDay,
+    /// More than a server reads at once: send it in parts.
+    #[error("batch: at most 1000 items and 256 KiB")]
+    BatchTooLarge,
 }
 
 impl Refusal {
@@ -138,6 +141,7 @@ impl Refusal {
             Refusal::TooManyCorrections => Code::TooManyCorrections,
             Refusal::EpochNotAllowed => Code::EpochNotAllowed,
             Refusal::FutureDay => Code::FutureDay,
+            Refusal::BatchTooLarge => Code::BatchTooLarge,
         }
     }
 }

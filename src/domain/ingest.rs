@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::code::Refusal;
-use super::day::{Day, Now};
+use super::day::{Day, Now, UtcOffset};
 use super::fact::{Fact, Refused};
 use super::ledger::{Ledger, Operation};
 use super::register::Register;
@@ -27,6 +27,15 @@ pub struct IngestPolicy {
     /// Whether an operator runs a restored server in recovery mode, which accepts epochs that only the
     /// server may give (and flags them), because the server gave them before it lost them.
     pub recovery: bool,
+}
+
+impl IngestPolicy {
+    /// The policy of an instant, in Unix milliseconds: days that have begun at UTC+14, no recovery mode.
+    pub fn at(unix_ms: i64) -> IngestPolicy {
+        // A constant offset that exists.
+        let first_zone = UtcOffset::from_minutes(840).unwrap_or(UtcOffset::UTC);
+        IngestPolicy { latest_day: Now::at(unix_ms, first_zone).today, recovery: false }
+    }
 }
 
 /// The server's answer to a batch.
@@ -58,8 +67,18 @@ pub struct Ingested {
 }
 
 /// Joins a client's facts into the server's ledger: one verdict an item, duplicates joined, the revision
-/// raised once if anything changed. `since` is the revision that the client knows.
+/// raised once if anything changed. `since` is the revision that the client knows; one that knows less gets
+/// every fact. A server that keeps the revision of each change sends less: see [`Store::ingest`](crate::Store::ingest).
 pub fn ingest(server: &mut Ledger, batch: &[Fact], since: u64, policy: IngestPolicy, now: Now) -> Ingested {
+    let mut done = take_batch(server, batch, policy, now);
+    if since != done.receipt.revision {
+        done.receipt.facts = server.facts();
+    }
+    done
+}
+
+/// The same, and leaves the facts that the client may not know yet to the caller.
+pub(crate) fn take_batch(server: &mut Ledger, batch: &[Fact], policy: IngestPolicy, now: Now) -> Ingested {
     let mut receipt = Receipt::default();
     let mut written = BTreeSet::new();
     for fact in batch {
@@ -79,13 +98,9 @@ pub fn ingest(server: &mut Ledger, batch: &[Fact], since: u64, policy: IngestPol
     }
     let changes = server.settle();
     if !written.is_empty() {
-        server.revision += 1;
-        server.dirty.revision = true;
+        server.raise_revision();
     }
     receipt.revision = server.revision;
-    if since != server.revision {
-        receipt.facts = server.facts();
-    }
     let written = written.into_iter().map(|(day, source)| server.fact(day, source)).collect();
     Ingested { receipt, changes, written }
 }
@@ -121,8 +136,7 @@ pub fn moderate(server: &mut Ledger, moderation: Moderation<'_>, now: Now) -> Re
         now,
     )?;
     if server.has_touched() {
-        server.revision += 1;
-        server.dirty.revision = true;
+        server.raise_revision();
     }
     Ok(server.settle())
 }
@@ -155,6 +169,11 @@ fn epoch_allowed(client: Register, server: Register) -> bool {
 }
 
 impl Ledger {
+    pub(crate) fn raise_revision(&mut self) {
+        self.revision += 1;
+        self.dirty.revision = true;
+    }
+
     /// What is known under a fact's key; `None` for a day that is not attended.
     fn known(&self, fact: &Fact) -> Option<Register> {
         match fact {

@@ -12,6 +12,7 @@ use super::counter::{Baseline, Credit};
 use super::day::{Day, Now};
 use super::dirty::{Attendance, Dirty};
 use super::fact::Fact;
+use super::history::{Notes, Origin};
 use super::level::LevelRules;
 use super::register::Register;
 use super::remark::{Event, Kind, Remark};
@@ -47,6 +48,22 @@ pub enum Operation<'a> {
     Discard(&'a Fact),
 }
 
+impl Operation<'_> {
+    fn origin(&self) -> Origin {
+        match self {
+            Operation::Read(_) => Origin::Reading,
+            Operation::Delete(_) => Origin::Deletion,
+            Operation::Correct(correction) => Origin::Correction(correction.reason.to_owned()),
+            Operation::Unpin(..) => Origin::Unpin,
+            Operation::Count(_) => Origin::Counter,
+            Operation::Attend(_) => Origin::Opened,
+            // A fact that is sent again or given up keeps its value.
+            Operation::Receive(_) | Operation::Retry(_) | Operation::Discard(_) => Origin::Server,
+            Operation::Merge(_) => Origin::Peer,
+        }
+    }
+}
+
 /// What an operation did.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[must_use]
@@ -72,6 +89,7 @@ pub struct Ledger {
     pub(super) known_cells: usize,
     pub(super) touched: Vec<Day>,
     pub(crate) dirty: Dirty,
+    pub(crate) notes: Notes,
 }
 
 impl std::fmt::Debug for Ledger {
@@ -97,6 +115,7 @@ impl Ledger {
             known_cells: 0,
             touched: Vec::new(),
             dirty: Dirty::default(),
+            notes: Notes::default(),
         }
     }
 
@@ -132,6 +151,9 @@ impl Ledger {
 
     /// Applies an operation without working out the days; [`Ledger::settle`] must follow.
     pub(crate) fn stage(&mut self, operation: Operation<'_>, now: Now) -> Result<Option<Credit>, Refusal> {
+        if self.notes.kept {
+            (self.notes.origin, self.notes.at_ms) = (operation.origin(), now.unix_ms);
+        }
         match operation {
             Operation::Read(reading) => self.read(reading, now).map(|()| None),
             Operation::Delete(deletion) => self.delete(deletion, now).map(|()| None),
@@ -292,6 +314,7 @@ impl Ledger {
         self.attended.insert(day);
         self.pending += usize::from(pending_since_ms.is_some());
         self.dirty.attendance.push(day);
+        self.notes.note(day, None, Register::UNKNOWN);
     }
 
     fn receive(&mut self, fact: &Fact, from: From, now: Now) -> Result<(), Refusal> {
@@ -385,6 +408,7 @@ impl Ledger {
             self.dirty.cells.push((day, id));
             if cell.register != before.register {
                 self.touched.push(day);
+                self.notes.note(day, Some(id), before.register);
             }
         }
         result

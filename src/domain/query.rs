@@ -79,6 +79,13 @@ impl Ledger {
         self.pending
     }
 
+    /// Since when the oldest pending fact waits, in Unix milliseconds.
+    pub fn oldest_pending_ms(&self) -> Option<i64> {
+        let cells = self.sources.iter().flat_map(|entry| entry.cells.iter());
+        let cells = cells.filter_map(|(_, cell)| cell.pending_since_ms());
+        cells.chain(self.attendance.values().filter_map(|mark| mark.pending_since_ms)).min()
+    }
+
     /// The facts that the server refused, with its reasons: kept, visible, out of the way of the others.
     pub fn parked(&self) -> Vec<Refused> {
         let parked = self.collect_facts(|cell| cell.parked.is_some(), |mark| mark.parked.is_some());

@@ -26,6 +26,14 @@ impl Ledger {
         self.attended.insert(day);
     }
 
+    /// Every known cell, by source and then day.
+    pub(crate) fn each_cell(&self) -> impl Iterator<Item = (SourceId, Day, &Cell)> {
+        (0..)
+            .map(SourceId)
+            .zip(&self.sources)
+            .flat_map(|(id, entry)| entry.cells.iter().map(move |(day, cell)| (id, day, cell)))
+    }
+
     pub(crate) fn source_name(&self, id: SourceId) -> Option<Source> {
         self.sources.get(usize::from(id.0)).map(|entry| entry.name)
     }

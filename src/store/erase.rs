@@ -10,7 +10,7 @@ use crate::domain::dirty::RowCounts;
 use crate::error::Result;
 
 /// Every table with rows of a person, but the one that names them.
-const TABLES: [&str; 6] = ["cell", "attendance", "source", "baseline", "own_count", "remark"];
+const TABLES: [&str; 7] = ["cell", "attendance", "source", "baseline", "own_count", "remark", "change"];
 
 /// Deletes a person's rows. The row of the ledger stays, empty, so that its number is not given again.
 pub(crate) fn erase(tx: &WriteTx<'_>, ledger: &LedgerRow) -> Result<()> {

@@ -6,18 +6,19 @@ use super::attendance::AttendanceRow;
 use super::carve::Decoder;
 use super::cell::CellRow;
 use super::counter::{BaselineRow, OwnCountRow};
+use super::era::{self, EraRow};
+use super::keeping::{self, Keeping};
 use super::ledger::{self, LedgerRow};
 use super::remark::RemarkRow;
 use super::row::{self, StoredRow};
 use super::set_aside::BadRow;
 use super::source::SourceRow;
 use super::transaction::WriteTx;
-use super::{SetAside, Store};
+use super::{SetAside, Store, delivery};
 use crate::domain::column::SourceId;
 use crate::domain::day::Day;
 use crate::domain::dirty::Dirty;
 use crate::domain::ledger::Ledger;
-use crate::domain::level::LevelRules;
 use crate::error::{Error, Result};
 
 /// Rows that are set aside one by one. More of them are a damaged page, whose rows a rebuild still finds.
@@ -28,27 +29,35 @@ pub(crate) struct Loaded {
     pub(crate) ledger: Ledger,
     /// The state of the file from which it comes.
     pub(crate) version: i64,
+    pub(crate) era: Option<EraRow>,
     name: String,
     saved: Option<LedgerRow>,
+    keeping: Keeping,
 }
 
 impl Loaded {
     /// Loads a user's rows within the caller's transaction; gives those that cannot be trusted.
-    pub(crate) fn load(
-        snapshot: &Connection,
-        name: &str,
-        rules: LevelRules,
-    ) -> Result<(Loaded, Vec<BadRow>)> {
+    pub(crate) fn load(snapshot: &Connection, name: &str, keeping: Keeping) -> Result<(Loaded, Vec<BadRow>)> {
         let version = Store::version(snapshot)?;
         let saved = ledger::find(snapshot, name)?;
-        let mut ledger = Ledger::new(rules);
+        let mut ledger = Ledger::new(keeping.levels);
         let mut bad = Vec::new();
+        let mut era = None;
         if let Some(row) = &saved {
             bad = load_rows(snapshot, row, &mut ledger)?;
             ledger.revision = u64::try_from(row.revision).unwrap_or(0);
+            if keeping.logs() {
+                era = era::find(snapshot, row.user)?;
+            }
         }
         ledger.rebuild();
-        Ok((Loaded { ledger, version, name: name.to_owned(), saved }, bad))
+        ledger.notes.kept = keeping.logs();
+        Ok((Loaded { ledger, version, era, name: name.to_owned(), saved, keeping }, bad))
+    }
+
+    /// The number of the user, if they have a ledger.
+    pub(crate) fn user(&self) -> Option<i64> {
+        self.saved.as_ref().map(|row| row.user)
     }
 
     /// The same under the write lock: rows that cannot be trusted are set aside, and their days wait to
@@ -56,9 +65,9 @@ impl Loaded {
     pub(crate) fn load_for_write(
         tx: &WriteTx<'_>,
         name: &str,
-        rules: LevelRules,
+        keeping: Keeping,
     ) -> Result<(Loaded, Vec<SetAside>)> {
-        let (mut loaded, bad) = Loaded::load(tx, name, rules)?;
+        let (mut loaded, bad) = Loaded::load(tx, name, keeping)?;
         let mut noted = Vec::new();
         for row in &bad {
             if !row.set_aside(tx)? {
@@ -67,18 +76,31 @@ impl Loaded {
             noted.push(note(row, &mut loaded.ledger));
         }
         if !bad.is_empty() {
+            // What the others know of these rows is to come back: on a device from the server, which is asked
+            // for everything once more; on a server from the devices, which see that it has a new life.
+            delivery::ask_anew(tx, name)?;
+            if let Some(era) = &mut loaded.era {
+                era.lives += 1;
+                row::put(tx, std::iter::once(era.clone()))?;
+            }
             loaded.save(tx)?;
         }
         Ok((loaded, noted))
     }
 
     /// Takes over what could be saved of a damaged file.
-    pub(crate) fn rebuilt(ledger: Ledger, row: LedgerRow) -> Loaded {
-        Loaded { ledger, version: 0, name: row.name.clone(), saved: Some(row) }
+    pub(crate) fn rebuilt(ledger: Ledger, row: LedgerRow, keeping: Keeping) -> Loaded {
+        Loaded { ledger, version: 0, era: None, name: row.name.clone(), saved: Some(row), keeping }
     }
 
     /// Writes the rows that differ.
     pub(crate) fn save(&mut self, tx: &WriteTx<'_>) -> Result<()> {
+        let was = self.ledger.notes.take();
+        let known = self.saved.as_ref().map_or(0, |row| u64::try_from(row.revision).unwrap_or(0));
+        if self.keeping.server && !was.is_empty() && self.ledger.revision == known {
+            // Whatever changed a server's ledger, its devices are to hear of it.
+            self.ledger.raise_revision();
+        }
         let dirty = self.ledger.take_dirty();
         let user = match &self.saved {
             Some(row) => row.user,
@@ -90,6 +112,13 @@ impl Loaded {
         let row = LedgerRow { user, name: self.name.clone(), revision, rows: self.ledger.row_counts() };
         if self.saved.as_ref() != Some(&row) || dirty.revision {
             row::put(tx, std::iter::once(row.clone()))?;
+        }
+        if !was.is_empty() {
+            let now_ms = was.iter().map(|was| was.at_ms).max().unwrap_or(0);
+            let seq = i64::try_from(known).unwrap_or(i64::MAX);
+            let is_new = self.saved.is_none();
+            let era = self.era.get_or_insert_with(|| EraRow::begin(user, seq, is_new, now_ms));
+            keeping::save(tx, era, &self.ledger, was, self.keeping)?;
         }
         self.saved = Some(row);
         Ok(())

@@ -20,6 +20,20 @@ pub(crate) fn get(connection: &Connection, key: &str) -> Result<Option<String>> 
     Ok(value.filter(|value| sum == Some(checksum(value))))
 }
 
+/// Every key whose checksum agrees, with its value.
+pub(crate) fn all(connection: &Connection) -> Result<Vec<(String, String)>> {
+    let mut statement = connection.prepare("SELECT key FROM meta").map_err(classify)?;
+    let keys = statement.query_map([], |row| row.get::<_, String>(0)).map_err(classify)?;
+    let keys: Vec<String> = keys.collect::<rusqlite::Result<_>>().map_err(classify)?;
+    let mut known = Vec::new();
+    for key in keys {
+        if let Some(value) = get(connection, &key)? {
+            known.push((key, value));
+        }
+    }
+    Ok(known)
+}
+
 pub(crate) fn set(tx: &WriteTx<'_>, key: &str, value: &str) -> Result<()> {
     let sql = "INSERT INTO meta (key, value) VALUES (?1, ?2), (?3, ?4)
                ON CONFLICT (key) DO UPDATE SET value = excluded.value";

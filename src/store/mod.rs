@@ -7,21 +7,26 @@
 mod attendance;
 mod carve;
 mod cell;
+mod change;
 mod checksum;
 mod connection;
 mod counter;
 mod delivery;
+mod era;
 mod erase;
 mod exchange;
 mod failure;
+mod keeping;
 mod ledger;
 mod loaded;
+mod locked;
 mod meta;
 mod recover;
 mod remark;
 mod row;
 mod salvage;
 mod schema;
+mod serve;
 mod set_aside;
 mod source;
 mod transaction;
@@ -35,7 +40,9 @@ use rusqlite::config::DbConfig;
 use serde::Serialize;
 
 pub use connection::Durability;
+pub use keeping::HISTORY_FOR_DEFAULT;
 pub(crate) use loaded::Loaded;
+pub use serve::{BATCH_ITEMS_MAX, Erased, GENERATION_LEAD_MAX, PAGE_FACTS_MAX, Reply};
 
 use crate::delivery::Delivery;
 use crate::domain::code::Refusal;
@@ -45,6 +52,7 @@ use crate::domain::steps::Source;
 use crate::error::{Error, Result};
 use crate::rules::Rules;
 use connection::{Opening, classify};
+use keeping::Keeping;
 use transaction::WriteTx;
 
 /// How long a call waits for another process that writes: forty times the slowest commit seen, and less
@@ -69,6 +77,8 @@ pub struct Options {
     busy_timeout: Duration,
     pub(crate) user: String,
     install_id: Option<String>,
+    server: Option<String>,
+    history: Option<Option<Duration>>,
 }
 
 impl std::fmt::Debug for Options {
@@ -86,6 +96,8 @@ impl Default for Options {
             busy_timeout: BUSY_TIMEOUT_DEFAULT,
             user: String::new(),
             install_id: None,
+            server: None,
+            history: None,
         }
     }
 }
@@ -126,6 +138,30 @@ impl Options {
     pub fn install_id(mut self, id: impl Into<String>) -> Options {
         self.install_id = Some(id.into());
         self
+    }
+
+    /// The file is a server's: its ledgers count revisions, and every change is kept until no device can lack
+    /// it. `nonce` is any text that no other server has (a random one); it names the file's first life and is
+    /// used only where the file has no name yet.
+    pub fn server(mut self, nonce: impl Into<String>) -> Options {
+        self.server = Some(nonce.into());
+        self
+    }
+
+    /// Keeps every change of every fact for so long, for [`Store::history`] and [`Store::as_of`]; `None` keeps
+    /// no history. A server does by default ([`HISTORY_FOR_DEFAULT`]), a device does not.
+    pub fn history(mut self, keep_for: Option<Duration>) -> Options {
+        self.history = Some(keep_for);
+        self
+    }
+
+    pub(crate) fn keeping(&self) -> Keeping {
+        let history = self.history.unwrap_or(self.server.as_ref().map(|_| HISTORY_FOR_DEFAULT));
+        Keeping {
+            levels: *self.rules.levels(),
+            server: self.server.is_some(),
+            history_ms: history.map(|keep_for| i64::try_from(keep_for.as_millis()).unwrap_or(i64::MAX)),
+        }
     }
 
     fn opening(&self) -> Opening {
@@ -228,7 +264,7 @@ impl Store {
             reads_before_look: READS_A_LOOK,
             report,
         };
-        store.recovering(Store::notice_other_device)?;
+        store.recovering(Store::settle_in)?;
         Ok(store)
     }
 
@@ -286,7 +322,7 @@ impl Store {
         }
         self.suspended = false;
         // Meanwhile the file may have been restored from a backup.
-        let resumed = self.recovering(Store::notice_other_device);
+        let resumed = self.recovering(Store::settle_in);
         if resumed.is_err() {
             // Half resumed would skip that question at the next call.
             self.connection = None;
@@ -354,9 +390,9 @@ impl Store {
             if store.connection.is_some() && store.has_moved() {
                 store.connect()?;
             }
-            let rules = *store.options.rules.levels();
+            let keeping = store.options.keeping();
             let (mut loaded, bad) =
-                transaction::read(store.connected()?, |snapshot| Loaded::load(snapshot, user, rules))?;
+                transaction::read(store.connected()?, |snapshot| Loaded::load(snapshot, user, keeping))?;
             if bad.is_empty() {
                 return Ok(loaded);
             }
@@ -376,7 +412,7 @@ impl Store {
 
     fn set_aside(&mut self, user: &str) -> Result<Loaded> {
         let tx = WriteTx::begin(self.connected()?, self.options.busy_timeout)?;
-        let (loaded, noted) = Loaded::load_for_write(&tx, user, *self.options.rules.levels())?;
+        let (loaded, noted) = Loaded::load_for_write(&tx, user, self.options.keeping())?;
         tx.commit()?;
         self.note(noted);
         Ok(loaded)
@@ -390,145 +426,9 @@ impl Store {
         }
     }
 
-    /// Runs a change on the ledger in the slot, or on a fresh one if another process was faster, and
-    /// writes the rows that differ in one transaction.
-    pub(crate) fn update<T>(
-        &mut self,
-        user: &str,
-        slot: &mut Option<Loaded>,
-        change: &mut impl FnMut(&mut Ledger) -> Result<T>,
-    ) -> Result<T> {
-        check_user(user)?;
-        self.recovering(|store| {
-            if let Some(mut loaded) = slot.take() {
-                let result = change(&mut loaded.ledger);
-                match store.save_if_current(&mut loaded, result.is_ok())? {
-                    Saved::Yes => {
-                        *slot = Some(loaded);
-                        return result;
-                    }
-                    Saved::Refused => return result,
-                    Saved::Stale => {}
-                }
-            }
-            loop {
-                let Some(tx) = store.begin()? else {
-                    store.connect()?;
-                    continue;
-                };
-                let rules = *store.options.rules.levels();
-                let (mut loaded, noted) = Loaded::load_for_write(&tx, user, rules)?;
-                let result = change(&mut loaded.ledger);
-                if result.is_ok() {
-                    loaded.save(&tx)?;
-                    tx.commit()?;
-                    store.note(noted);
-                    *slot = Some(loaded);
-                }
-                return result;
-            }
-        })
-    }
-
-    /// Runs a step of delivery on the ledger and its state, under the lock and in one transaction, so that
-    /// of two processes only one hands out a batch. A refused report still counts as a failure.
-    pub(crate) fn deliver<T>(
-        &mut self,
-        user: &str,
-        slot: &mut Option<Loaded>,
-        step: &mut impl FnMut(&mut Ledger, &mut Delivery) -> Result<T>,
-    ) -> Result<T> {
-        check_user(user)?;
-        self.recovering(|store| {
-            loop {
-                let Some(tx) = store.begin()? else {
-                    store.connect()?;
-                    continue;
-                };
-                let (mut loaded, noted) = match slot.take() {
-                    Some(loaded) if Store::version(&tx)? == loaded.version => (loaded, Vec::new()),
-                    _ => Loaded::load_for_write(&tx, user, *store.options.rules.levels())?,
-                };
-                let before = delivery::load(&tx, user)?;
-                let mut state = before.clone();
-                let result = step(&mut loaded.ledger, &mut state);
-                let changed = result.is_ok() && !loaded.ledger.is_saved();
-                if changed {
-                    loaded.save(&tx)?;
-                }
-                if state != before {
-                    delivery::save(&tx, user, &state)?;
-                }
-                if changed || state != before || !noted.is_empty() {
-                    tx.commit()?;
-                } else {
-                    drop(tx);
-                }
-                store.note(noted);
-                if result.is_ok() {
-                    *slot = Some(loaded);
-                }
-                return result;
-            }
-        })
-    }
-
-    /// Drops a person's data where the server said that it was erased; gives the new generation.
-    pub(crate) fn follow_erasure(&mut self, user: &str) -> Result<Option<u32>> {
-        check_user(user)?;
-        self.recovering(|store| {
-            loop {
-                erase::overwrite(store.connected()?, true)?;
-                let Some(tx) = store.begin()? else {
-                    store.connect()?;
-                    continue;
-                };
-                let mut state = delivery::load(&tx, user)?;
-                let erased = state.erased();
-                if let Some(generation) = erased {
-                    if let Some(row) = ledger::find(&tx, user)? {
-                        erase::erase(&tx, &row)?;
-                    }
-                    state.begin_generation(generation);
-                    delivery::save(&tx, user, &state)?;
-                    tx.commit()?;
-                    erase::leave_no_trace(store.connected()?)?;
-                } else {
-                    drop(tx);
-                }
-                erase::overwrite(store.connected()?, false)?;
-                return Ok(erased);
-            }
-        })
-    }
-
     /// The state of delivery, as it was last written.
     pub(crate) fn delivery(&mut self, user: &str) -> Result<Delivery> {
         self.recovering(|store| delivery::load(store.connected()?, user))
-    }
-
-    fn save_if_current(&mut self, loaded: &mut Loaded, changed_well: bool) -> Result<Saved> {
-        if loaded.ledger.is_saved() {
-            return Ok(if self.is_current(loaded)? { Saved::Yes } else { Saved::Stale });
-        }
-        if !changed_well {
-            // Half a change in memory: the file knows better.
-            return Ok(Saved::Refused);
-        }
-        let Some(tx) = self.begin()? else { return Ok(Saved::Stale) };
-        if Store::version(&tx)? != loaded.version {
-            return Ok(Saved::Stale);
-        }
-        loaded.save(&tx)?;
-        tx.commit()?;
-        Ok(Saved::Yes)
-    }
-
-    /// The write lock; `None` when the file was moved aside: what is written to it would be lost. Asked
-    /// only under the lock, which whoever moves the file holds too.
-    fn begin(&self) -> Result<Option<WriteTx<'_>>> {
-        let tx = WriteTx::begin(self.connected()?, self.options.busy_timeout)?;
-        Ok(if self.has_moved() { None } else { Some(tx) })
     }
 
     /// Runs `f`; where that finds the file damaged, moves it aside, rebuilds it and runs `f` again.
@@ -560,6 +460,12 @@ impl Store {
         Ok(())
     }
 
+    /// What a file has to know before it is used: whose it is.
+    fn settle_in(&mut self) -> Result<()> {
+        self.notice_other_device()?;
+        self.name_server()
+    }
+
     /// A file restored from another phone's backup drops what only that phone knew.
     fn notice_other_device(&mut self) -> Result<()> {
         let Some(id) = self.options.install_id.clone() else { return Ok(()) };
@@ -572,7 +478,7 @@ impl Store {
         let mut all_noted = Vec::new();
         if known.is_some() {
             for name in ledger::names(&tx)? {
-                let (mut loaded, noted) = Loaded::load_for_write(&tx, &name, *self.options.rules.levels())?;
+                let (mut loaded, noted) = Loaded::load_for_write(&tx, &name, self.options.keeping())?;
                 loaded.ledger.forget_device();
                 loaded.save(&tx)?;
                 all_noted.extend(noted);
@@ -584,13 +490,6 @@ impl Store {
         self.report.from_other_device = known.is_some();
         Ok(())
     }
-}
-
-/// What became of a change on a cached ledger.
-enum Saved {
-    Yes,
-    Refused,
-    Stale,
 }
 
 fn check_user(user: &str) -> Result<()> {

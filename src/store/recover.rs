@@ -27,7 +27,7 @@ use super::schema::APPLICATION_ID;
 use super::set_aside;
 use super::transaction::WriteTx;
 use super::wal::Wal;
-use super::{FileId, Loaded, Options, Recovered, SetAside, beside, meta};
+use super::{FileId, Loaded, Options, Recovered, SetAside, beside, delivery, meta, serve};
 use crate::domain::column::SourceId;
 use crate::domain::dirty::RowCounts;
 use crate::domain::ledger::Ledger;
@@ -187,9 +187,10 @@ fn write_rebuilt(path: &Path, options: &Options, saved: &mut Saved) -> Result<Ve
 fn fill(rebuilding: &Path, options: &Options, saved: &mut Saved) -> Result<Vec<SetAside>> {
     let connection = connection::open(rebuilding, options.opening())?;
     let tx = WriteTx::begin(&connection, options.busy_timeout)?;
-    if let Some(id) = &saved.install_id {
-        meta::set(&tx, meta::INSTALL_ID, id)?;
+    for (key, value) in &saved.meta {
+        meta::set(&tx, key, value)?;
     }
+    serve::begin_life_after(&tx)?;
     let mut noted = Vec::new();
     for user in saved.users() {
         let row = saved.ledgers.remove(&user).unwrap_or_else(|| LedgerRow {
@@ -200,7 +201,10 @@ fn fill(rebuilding: &Path, options: &Options, saved: &mut Saved) -> Result<Vec<S
         });
         let ledger = take_ledger(user, &row, options, saved, &mut noted);
         saved.ledgers.insert(user, row.clone());
-        Loaded::rebuilt(ledger, row).save(&tx)?;
+        delivery::ask_anew(&tx, &row.name)?;
+        let revision = row.revision;
+        Loaded::rebuilt(ledger, row, options.keeping()).save(&tx)?;
+        saved.put_changes(&tx, user, revision)?;
     }
     for row in &saved.bad {
         set_aside::insert(&tx, row.table, &row.content())?;

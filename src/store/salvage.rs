@@ -14,14 +14,17 @@ use rusqlite::config::DbConfig;
 use super::attendance::AttendanceRow;
 use super::carve::{self, Decoder, Look, PAGE_LEN};
 use super::cell::CellRow;
+use super::change::ChangeRow;
 use super::connection;
 use super::counter::{BaselineRow, OwnCountRow};
+use super::era::EraRow;
 use super::failure::{classify, io};
 use super::ledger::{DEVICE_USER, LedgerRow};
 use super::remark::RemarkRow;
 use super::row::{self, StoredRow};
 use super::set_aside::BadRow;
 use super::source::SourceRow;
+use super::transaction::WriteTx;
 use super::{Options, beside, meta};
 use crate::domain::day::Day;
 use crate::error::Result;
@@ -29,7 +32,8 @@ use crate::error::Result;
 /// What could be read of a damaged file.
 #[derive(Default)]
 pub(crate) struct Saved {
-    pub(crate) install_id: Option<String>,
+    /// What the file knows about itself: key and value.
+    pub(crate) meta: BTreeMap<String, String>,
     pub(crate) ledgers: BTreeMap<i64, LedgerRow>,
     pub(crate) sources: BTreeMap<(i64, u16), SourceRow>,
     pub(crate) cells: BTreeMap<(i64, Day, u16), CellRow>,
@@ -37,6 +41,8 @@ pub(crate) struct Saved {
     pub(crate) baselines: BTreeMap<(i64, u16), BaselineRow>,
     pub(crate) own_counts: BTreeMap<(i64, u16, Day), OwnCountRow>,
     pub(crate) remarks: BTreeMap<(i64, Day, u16, u8), RemarkRow>,
+    pub(crate) changes: BTreeMap<(i64, i64, Day, i32), ChangeRow>,
+    pub(crate) eras: BTreeMap<i64, EraRow>,
     pub(crate) bad: Vec<BadRow>,
     pub(crate) set_aside: Vec<(String, String)>,
     /// The second copy of every user's name, by number: the index of the ledger table.
@@ -84,6 +90,22 @@ impl Saved {
     fn is_complete(&self) -> bool {
         let counted: usize = self.ledgers.values().map(LedgerRow::counted).sum();
         !self.ledgers.is_empty() && self.rows() + self.sources.len() + self.bad.len() >= counted
+    }
+
+    /// Writes a user's kept changes into the new file: all of them, or, where one is missing, none but what
+    /// overrules them, so that every device is told everything again.
+    pub(crate) fn put_changes(&mut self, tx: &WriteTx<'_>, user: i64, revision: i64) -> Result<()> {
+        let changes: Vec<ChangeRow> = self.changes.values().filter(|row| row.user == user).cloned().collect();
+        let Some(mut era) = self.eras.remove(&user) else { return Ok(()) };
+        era.lives += 1;
+        if i64::try_from(changes.len()) == Ok(era.changes) {
+            row::put(tx, changes.into_iter())?;
+        } else {
+            era.complete_from = revision.max(era.seq);
+            era.history_from_ms = Some(era.last_ms);
+            era.changes = 0;
+        }
+        row::put(tx, std::iter::once(era))
     }
 
     fn take_cell(&mut self, row: CellRow) {
@@ -152,6 +174,7 @@ fn mend_names(path: &Path, saved: &mut Saved) -> Result<()> {
             SourceRow::TABLE => decoder.mended(&row.values).map(|row: SourceRow| {
                 saved.sources.entry((row.user, row.id.0)).or_insert(row);
             }),
+            EraRow::TABLE => decoder.mended(&row.values).map(|row: EraRow| take_era(&mut saved.eras, row)),
             _ => None,
         };
         if mended.is_none() {
@@ -211,11 +234,11 @@ fn read_all(copy: &Path, saved: &mut Saved) -> Result<()> {
     let connection = Connection::open(copy).map_err(classify)?;
     let config = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
     connection.set_db_config(config, true).map_err(classify)?;
-    if let Ok(id) = meta::get(&connection, meta::INSTALL_ID) {
-        saved.install_id = saved.install_id.take().or(id);
+    if let Ok(known) = meta::all(&connection) {
+        saved.meta.extend(known);
     }
     let mut bad = Vec::new();
-    let Saved { ledgers, sources, attendance, baselines, own_counts, remarks, .. } = saved;
+    let Saved { ledgers, sources, attendance, baselines, own_counts, remarks, changes, eras, .. } = saved;
     let mut results = vec![
         collect(&connection, &mut bad, |row: LedgerRow| take_ledger_row(ledgers, row)),
         collect(&connection, &mut bad, |row: SourceRow| {
@@ -232,6 +255,10 @@ fn read_all(copy: &Path, saved: &mut Saved) -> Result<()> {
         }),
         collect(&connection, &mut bad, |row: RemarkRow| {
             remarks.entry((row.user, row.day, row.source.0, row.kind.number())).or_insert(row);
+        }),
+        collect(&connection, &mut bad, |row: EraRow| take_era(eras, row)),
+        collect(&connection, &mut bad, |row: ChangeRow| {
+            changes.entry(row.key()).or_insert(row);
         }),
     ];
     results.push(collect(&connection, &mut bad, |row: CellRow| saved.take_cell(row)));
@@ -261,6 +288,16 @@ fn take_ledger_row(ledgers: &mut BTreeMap<i64, LedgerRow>, row: LedgerRow) {
             }
         })
         .or_insert(row);
+}
+
+fn take_era(eras: &mut BTreeMap<i64, EraRow>, row: EraRow) {
+    let age = |row: &EraRow| (row.generation, row.lives, row.seq);
+    match eras.get(&row.user) {
+        Some(known) if age(known) >= age(&row) => {}
+        Some(_) | None => {
+            eras.insert(row.user, row);
+        }
+    }
 }
 
 fn earlier_set_aside(connection: &Connection) -> Result<Vec<(String, String)>> {
@@ -315,6 +352,10 @@ fn carve_files(path: &Path, look: Look, saved: &mut Saved) -> Result<()> {
             saved.sources.entry((row.user, row.id.0)).or_insert(row);
         } else if let Some(row) = decoder.row::<LedgerRow>(&values) {
             take_ledger_row(&mut saved.ledgers, row);
+        } else if let Some(row) = decoder.row::<EraRow>(&values) {
+            take_era(&mut saved.eras, row);
+        } else if let Some(row) = decoder.row::<ChangeRow>(&values) {
+            saved.changes.entry(row.key()).or_insert(row);
         }
     };
     carve::files(path, look, &mut take).map_err(io)

@@ -10,7 +10,8 @@ use crate::error::{Error, Result};
 pub(crate) const APPLICATION_ID: i32 = 0x6d61_6e62;
 
 /// Version = index + 1. A test pins the digest of each shipped file.
-pub(crate) const MIGRATIONS: &[&str] = &[include_str!("sql/0001_ledger.sql")];
+pub(crate) const MIGRATIONS: &[&str] =
+    &[include_str!("sql/0001_ledger.sql"), include_str!("sql/0002_history.sql")];
 
 /// What a file is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +63,7 @@ pub(crate) fn migrate(connection: &mut Connection, state: State) -> Result<()> {
 }
 
 /// The objects of the newest schema with the CRC-32 of their SQL. A test makes the list anew.
-const OBJECTS: [(&str, u32); 10] = [
+const OBJECTS: [(&str, u32); 12] = [
     ("meta", 3_570_883_030),
     ("ledger", 1_603_370_213),
     ("source", 311_921_034),
@@ -73,6 +74,8 @@ const OBJECTS: [(&str, u32); 10] = [
     ("remark", 1_056_214_734),
     ("set_aside", 2_226_348_614),
     ("readable", 1_274_103_832),
+    ("change", 730_776_015),
+    ("era", 3_527_039_855),
 ];
 
 /// Whether the schema is the one that this version makes. What a person added (an index, a view) may
@@ -104,7 +107,7 @@ mod tests {
             .iter()
             .map(|sql| Sha256::digest(sql.as_bytes()).iter().take(8).map(|b| format!("{b:02x}")).collect())
             .collect();
-        assert_eq!(digests, ["703f162b0d145cbb"]);
+        assert_eq!(digests, ["703f162b0d145cbb", "eeca1be94a3c2262"]);
     }
 
     #[test]

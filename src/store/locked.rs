@@ -1,0 +1,186 @@
+//! Changes under the write lock: each one transaction, on the file that has the name now.
+
+use super::transaction::WriteTx;
+use super::{Loaded, SetAside, Store, check_user, delivery, era, erase, ledger, row};
+use crate::delivery::Delivery;
+use crate::domain::ledger::Ledger;
+use crate::error::Result;
+
+/// How a step under the lock ends.
+pub(super) struct Ended<T> {
+    pub(super) result: Result<T>,
+    /// Whether anything was written that is to stay.
+    pub(super) keep: bool,
+    pub(super) noted: Vec<SetAside>,
+}
+
+/// What became of a change on a cached ledger.
+enum Saved {
+    Yes,
+    Refused,
+    Stale,
+}
+
+impl Store {
+    /// Runs a step under the write lock and ends its transaction. A file that was moved aside is let go first:
+    /// what is written to it would be lost.
+    pub(super) fn locked<T>(
+        &mut self,
+        step: &mut impl FnMut(&WriteTx<'_>, &Store) -> Result<Ended<T>>,
+    ) -> Result<T> {
+        loop {
+            let Some(tx) = self.begin()? else {
+                self.connect()?;
+                continue;
+            };
+            let Ended { result, keep, noted } = step(&tx, self)?;
+            if keep {
+                tx.commit()?;
+            } else {
+                drop(tx);
+            }
+            self.note(noted);
+            return result;
+        }
+    }
+
+    /// The write lock; `None` when the file was moved aside. Asked only under the lock, which whoever moves the
+    /// file holds too.
+    fn begin(&self) -> Result<Option<WriteTx<'_>>> {
+        let tx = WriteTx::begin(self.connected()?, self.options.busy_timeout)?;
+        Ok(if self.has_moved() { None } else { Some(tx) })
+    }
+
+    /// Runs a change on the ledger in the slot, or on a fresh one if another process was faster, and
+    /// writes the rows that differ in one transaction.
+    pub(crate) fn update<T>(
+        &mut self,
+        user: &str,
+        slot: &mut Option<Loaded>,
+        change: &mut impl FnMut(&mut Ledger) -> Result<T>,
+    ) -> Result<T> {
+        check_user(user)?;
+        self.recovering(|store| {
+            if let Some(mut loaded) = slot.take() {
+                let result = change(&mut loaded.ledger);
+                match store.save_if_current(&mut loaded, result.is_ok())? {
+                    Saved::Yes => {
+                        *slot = Some(loaded);
+                        return result;
+                    }
+                    Saved::Refused => return result,
+                    Saved::Stale => {}
+                }
+            }
+            let mut fresh = None;
+            let result = store.locked(&mut |tx, store| {
+                let (mut loaded, noted) = Loaded::load_for_write(tx, user, store.options.keeping())?;
+                let result = change(&mut loaded.ledger);
+                let keep = result.is_ok();
+                if keep {
+                    loaded.save(tx)?;
+                    fresh = Some(loaded);
+                }
+                Ok(Ended { result, keep, noted: if keep { noted } else { Vec::new() } })
+            });
+            if result.is_ok() {
+                *slot = fresh;
+            }
+            result
+        })
+    }
+
+    /// Runs a step of delivery on the ledger and its state, under the lock and in one transaction, so that
+    /// of two processes only one hands out a batch. A refused report still counts as a failure.
+    ///
+    /// A batch that is handed out has its lease and its number committed before: a commit that changes a value
+    /// and is flushed, so that everything in the batch is durable here before anyone else hears of it. Without
+    /// that, what SQLite recovered from a WAL that was never flushed could be sent, and lost by a power cut.
+    pub(crate) fn deliver<T>(
+        &mut self,
+        user: &str,
+        slot: &mut Option<Loaded>,
+        step: &mut impl FnMut(&mut Ledger, &mut Delivery) -> Result<T>,
+    ) -> Result<T> {
+        check_user(user)?;
+        self.recovering(|store| {
+            let mut cached = slot.take();
+            let mut fresh = None;
+            let result = store.locked(&mut |tx, store| {
+                let (mut loaded, noted) = match cached.take() {
+                    Some(loaded) if Store::version(tx)? == loaded.version => (loaded, Vec::new()),
+                    _ => Loaded::load_for_write(tx, user, store.options.keeping())?,
+                };
+                let before = delivery::load(tx, user)?;
+                let mut state = before.clone();
+                let result = step(&mut loaded.ledger, &mut state);
+                let changed = result.is_ok() && !loaded.ledger.is_saved();
+                if changed {
+                    loaded.save(tx)?;
+                }
+                if state != before {
+                    delivery::save(tx, user, &state)?;
+                }
+                let keep = changed || state != before || !noted.is_empty();
+                fresh = result.is_ok().then_some(loaded);
+                Ok(Ended { result, keep, noted })
+            });
+            if result.is_ok() {
+                *slot = fresh;
+            }
+            result
+        })
+    }
+
+    /// Drops a person's data where the server said that it was erased; gives the new generation.
+    pub(crate) fn follow_erasure(&mut self, user: &str) -> Result<Option<u32>> {
+        self.drop_person(user, &mut |state| state.erased())
+    }
+
+    /// Drops a person's data if there is a generation to follow, and begins that.
+    pub(crate) fn drop_person(
+        &mut self,
+        user: &str,
+        generation: &mut impl FnMut(&Delivery) -> Option<u32>,
+    ) -> Result<Option<u32>> {
+        check_user(user)?;
+        self.recovering(|store| {
+            erase::overwrite(store.connected()?, true)?;
+            let erased = store.locked(&mut |tx, _| {
+                let mut state = delivery::load(tx, user)?;
+                let Some(generation) = generation(&state) else {
+                    return Ok(Ended { result: Ok(None), keep: false, noted: Vec::new() });
+                };
+                if let Some(row) = ledger::find(tx, user)? {
+                    erase::erase(tx, &row)?;
+                    row::delete::<era::EraRow, 1>(tx, std::iter::once([row.user]))?;
+                }
+                state.begin_generation(generation);
+                delivery::save(tx, user, &state)?;
+                Ok(Ended { result: Ok(Some(generation)), keep: true, noted: Vec::new() })
+            })?;
+            if erased.is_some() {
+                erase::leave_no_trace(store.connected()?)?;
+            }
+            erase::overwrite(store.connected()?, false)?;
+            Ok(erased)
+        })
+    }
+
+    fn save_if_current(&mut self, loaded: &mut Loaded, changed_well: bool) -> Result<Saved> {
+        if loaded.ledger.is_saved() {
+            return Ok(if self.is_current(loaded)? { Saved::Yes } else { Saved::Stale });
+        }
+        if !changed_well {
+            // Half a change in memory: the file knows better.
+            return Ok(Saved::Refused);
+        }
+        let Some(tx) = self.begin()? else { return Ok(Saved::Stale) };
+        if Store::version(&tx)? != loaded.version {
+            return Ok(Saved::Stale);
+        }
+        loaded.save(&tx)?;
+        tx.commit()?;
+        Ok(Saved::Yes)
+    }
+}
