@@ -8,6 +8,7 @@ use crate::domain::day::{Day, Now};
 use crate::domain::digest::Digest;
 use crate::domain::explain::Explanation;
 use crate::domain::fact::{Fact, Refused};
+use crate::domain::history::HistoryEvent;
 use crate::domain::ingest::Receipt;
 use crate::domain::ledger::{Applied, Ledger, Operation};
 use crate::domain::level::Level;
@@ -18,7 +19,7 @@ use crate::domain::timeline::{Change, DayState};
 use crate::error::{Error, Result};
 use crate::rules::Rules;
 use crate::snapshot::Snapshot;
-use crate::store::{Loaded, Options, Report, Store};
+use crate::store::{Erased, Loaded, Options, Report, Store};
 
 /// A reading of a batch that was refused; the others were recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -245,6 +246,83 @@ impl StepBook {
     pub fn delivery_due(&mut self, now: Now, seal_ms: Option<i64>) -> Result<Option<Due>> {
         let delivery = self.store.delivery(&self.user)?;
         self.ledger().map(|ledger| delivery.due(ledger, now, seal_ms))
+    }
+
+    /// Somebody signs in: from here on this book is theirs. What was recorded on this device before anyone had
+    /// signed in goes to the first user who does, for ever: joined with what they have here, and pending for the
+    /// server. Another user gets none of it. Gives every day of the user that differs.
+    ///
+    /// ```
+    /// # use manbo::{Now, Options, Reading, Source, StepBook};
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// let mut book = StepBook::open(dir.path().join("steps.db"), &Options::new())?;
+    /// let now = Now::on("2022-10-04".parse()?);
+    /// book.record(&Reading::new(now.today, Source::new("watch")?, 8_500), now)?;
+    /// assert_eq!(book.sign_in("user-1", now)?.len(), 1);
+    /// book.sign_out();
+    /// assert_eq!(book.sign_in("user-2", now)?.len(), 0);
+    /// # Ok::<(), manbo::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// `bad_value` for a name above [`USER_LEN_MAX`](crate::USER_LEN_MAX) bytes, or an error of the storage; then
+    /// the book is whose it was.
+    pub fn sign_in(&mut self, user: impl Into<String>, now: Now) -> Result<Vec<Change>> {
+        let user = user.into();
+        let (loaded, changes) = self.store.sign_in(&user, now)?;
+        self.user = user;
+        self.loaded = Some(loaded);
+        Ok(changes)
+    }
+
+    /// Nobody is signed in: from here on the book is the device's own.
+    pub fn sign_out(&mut self) {
+        self.user.clear();
+        self.loaded = None;
+    }
+
+    /// Drops everything of this person from the file, bytes and all, because they asked for it here. With the
+    /// server's proof, nothing that is older comes back from anywhere; without it, what the server knows comes
+    /// back with the next receipt.
+    ///
+    /// # Errors
+    /// `bad_value` for a proof of another ledger or of an older generation, or an error of the storage; then
+    /// nothing is dropped.
+    pub fn erase(&mut self, proof: Option<&Erased>) -> Result<()> {
+        self.loaded = None;
+        self.store.drop_person(&self.user, &mut |delivery| match (
+            proof.map(|proof| &proof.identity),
+            delivery.identity().cloned(),
+        ) {
+            (Some(new), Some(known)) if new.ledger != known.ledger || new.generation <= known.generation => {
+                let rule = "of this ledger, and of a later generation";
+                Err(Refusal::BadValue { field: "proof", rule }.into())
+            }
+            (Some(new), _) => {
+                delivery.begin_erased(new.clone());
+                Ok(true)
+            }
+            (None, _) => {
+                delivery.ask_anew();
+                Ok(true)
+            }
+        })
+    }
+
+    /// Every kept change of this ledger, oldest first; none unless [`Options::history`] asks for it.
+    ///
+    /// # Errors
+    /// Those of the storage.
+    pub fn history(&mut self) -> Result<Vec<HistoryEvent>> {
+        self.store.history(&self.user)
+    }
+
+    /// The ledger as it was at an instant, in Unix milliseconds; `None` where history does not tell.
+    ///
+    /// # Errors
+    /// Those of the storage.
+    pub fn ledger_as_of(&mut self, at_ms: i64) -> Result<Option<Ledger>> {
+        self.store.as_of(&self.user, at_ms)
     }
 
     /// How delivery is doing, for a support screen.

@@ -33,6 +33,7 @@ const DOMAIN: &[(&str, &[&str])] = &[
     ("rows", &["cell", "column", "dirty", "ledger", "remark", "timeline"]),
     ("digest", &["fact", "ledger"]),
     ("ingest", &["fact", "history", "ledger", "register", "timeline"]),
+    ("adopt", &["cell", "column", "history", "ledger", "timeline"]),
     ("plain", &["fact", "ingest", "ledger", "register", "timeline"]),
     ("explain", &["ledger", "level", "query", "remark", "timeline"]),
 ];

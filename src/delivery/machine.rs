@@ -316,6 +316,18 @@ impl Delivery {
         *self = Delivery { identity, attempts: self.attempts, ..Delivery::default() };
     }
 
+    /// Whose ledger this is, as far as a server named it.
+    pub fn identity(&self) -> Option<&Identity> {
+        self.identity.as_ref()
+    }
+
+    /// The person erased everything, and this is the server's word for it.
+    pub(crate) fn begin_erased(&mut self, identity: Identity) {
+        let generation = identity.generation;
+        self.identity = Some(identity);
+        self.begin_generation(generation);
+    }
+
     /// Rows of the ledger were lost: what the server knows is asked for from the beginning.
     #[cfg_attr(not(feature = "sqlite"), allow(dead_code, reason = "only a store loses rows"))]
     pub(crate) fn ask_anew(&mut self) {

@@ -306,7 +306,7 @@ impl Ledger {
         Ok(())
     }
 
-    fn add_attendance(&mut self, day: Day, pending_since_ms: Option<i64>) {
+    pub(super) fn add_attendance(&mut self, day: Day, pending_since_ms: Option<i64>) {
         if self.attendance.contains_key(&day) {
             return;
         }
@@ -446,7 +446,7 @@ impl Ledger {
         u16::try_from(index).ok().map(SourceId)
     }
 
-    fn intern(&mut self, name: Source) -> SourceId {
+    pub(super) fn intern(&mut self, name: Source) -> SourceId {
         if let Some(id) = self.source_id(&name) {
             return id;
         }
@@ -458,7 +458,7 @@ impl Ledger {
         id
     }
 
-    fn mark_read(&mut self, id: SourceId) {
+    pub(super) fn mark_read(&mut self, id: SourceId) {
         let entry = self.entry(id);
         if !entry.read_by_device {
             entry.read_by_device = true;

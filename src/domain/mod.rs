@@ -11,6 +11,9 @@
 //! `timeline` on `level`, `stats` on `timeline` and `streak`, and `ledger`, `ingest` and `explain`
 //! compose them all. A test (`tests/architecture.rs`) holds this.
 
+// A store is the only caller.
+#[cfg_attr(not(feature = "sqlite"), allow(dead_code))]
+pub(crate) mod adopt;
 pub(crate) mod cell;
 pub(crate) mod code;
 #[cfg_attr(not(feature = "sqlite"), allow(dead_code))]

@@ -1,9 +1,11 @@
 //! Changes under the write lock: each one transaction, on the file that has the name now.
 
 use super::transaction::WriteTx;
-use super::{Loaded, SetAside, Store, check_user, delivery, era, erase, ledger, row};
+use super::{Loaded, SetAside, Store, check_user, delivery, era, erase, ledger, meta, row};
 use crate::delivery::Delivery;
+use crate::domain::day::Now;
 use crate::domain::ledger::Ledger;
+use crate::domain::timeline::Change;
 use crate::error::Result;
 
 /// How a step under the lock ends.
@@ -134,36 +136,66 @@ impl Store {
 
     /// Drops a person's data where the server said that it was erased; gives the new generation.
     pub(crate) fn follow_erasure(&mut self, user: &str) -> Result<Option<u32>> {
-        self.drop_person(user, &mut |state| state.erased())
+        let mut followed = None;
+        self.drop_person(user, &mut |state| {
+            followed = state.erased();
+            if let Some(generation) = followed {
+                state.begin_generation(generation);
+            }
+            Ok(followed.is_some())
+        })?;
+        Ok(followed)
     }
 
-    /// Drops a person's data if there is a generation to follow, and begins that.
+    /// Drops a person's data, if a look at the state of delivery, which it brings up to date, says so.
     pub(crate) fn drop_person(
         &mut self,
         user: &str,
-        generation: &mut impl FnMut(&Delivery) -> Option<u32>,
-    ) -> Result<Option<u32>> {
+        begin: &mut impl FnMut(&mut Delivery) -> Result<bool>,
+    ) -> Result<()> {
         check_user(user)?;
         self.recovering(|store| {
             erase::overwrite(store.connected()?, true)?;
-            let erased = store.locked(&mut |tx, _| {
+            let dropped = store.locked(&mut |tx, _| {
                 let mut state = delivery::load(tx, user)?;
-                let Some(generation) = generation(&state) else {
-                    return Ok(Ended { result: Ok(None), keep: false, noted: Vec::new() });
-                };
-                if let Some(row) = ledger::find(tx, user)? {
-                    erase::erase(tx, &row)?;
-                    row::delete::<era::EraRow, 1>(tx, std::iter::once([row.user]))?;
+                let drops = begin(&mut state);
+                let keep = matches!(drops, Ok(true));
+                if keep {
+                    clear(tx, user)?;
+                    delivery::save(tx, user, &state)?;
                 }
-                state.begin_generation(generation);
-                delivery::save(tx, user, &state)?;
-                Ok(Ended { result: Ok(Some(generation)), keep: true, noted: Vec::new() })
-            })?;
-            if erased.is_some() {
+                Ok(Ended { result: drops, keep, noted: Vec::new() })
+            });
+            if matches!(dropped, Ok(true)) {
                 erase::leave_no_trace(store.connected()?)?;
             }
             erase::overwrite(store.connected()?, false)?;
-            Ok(erased)
+            dropped.map(|_| ())
+        })
+    }
+
+    /// Gives what was recorded before anyone signed in to the first user who signs in, and to no other.
+    pub(crate) fn sign_in(&mut self, user: &str, now: Now) -> Result<(Loaded, Vec<Change>)> {
+        check_user(user)?;
+        self.recovering(|store| {
+            store.locked(&mut |tx, store| {
+                let keeping = store.options.keeping();
+                let (mut own, mut noted) = Loaded::load_for_write(tx, user, keeping)?;
+                let first = meta::get(tx, meta::FIRST_USER)?;
+                let is_first = first.is_none() || first == own.user().map(|number| number.to_string());
+                let mut changes = Vec::new();
+                if is_first && !user.is_empty() {
+                    let (signed_out, more) = Loaded::load_for_write(tx, SIGNED_OUT, keeping)?;
+                    noted.extend(more);
+                    changes = own.ledger.take_over(&signed_out.ledger, now);
+                    own.save(tx)?;
+                    clear(tx, SIGNED_OUT)?;
+                    delivery::save(tx, SIGNED_OUT, &Delivery::default())?;
+                    let number = own.user().unwrap_or_default().to_string();
+                    meta::set(tx, meta::FIRST_USER, &number)?;
+                }
+                Ok(Ended { result: Ok((own, changes)), keep: true, noted })
+            })
         })
     }
 
@@ -183,4 +215,14 @@ impl Store {
         tx.commit()?;
         Ok(Saved::Yes)
     }
+}
+
+/// The ledger of whoever is not signed in.
+const SIGNED_OUT: &str = "";
+
+/// Drops every row of a person; the row that names them stays.
+fn clear(tx: &WriteTx<'_>, user: &str) -> Result<()> {
+    let Some(row) = ledger::find(tx, user)? else { return Ok(()) };
+    erase::erase(tx, &row)?;
+    row::delete::<era::EraRow, 1>(tx, std::iter::once([row.user]))
 }

@@ -10,6 +10,10 @@ use crate::error::Result;
 /// The device that last opened the file.
 pub(crate) const INSTALL_ID: &str = "install_id";
 
+/// The number of the first user who signed in on this device: what is recorded while nobody is signed in is
+/// theirs, for ever.
+pub(crate) const FIRST_USER: &str = "first_user";
+
 /// The value of a key; `None` where there is none or its checksum, which lies beside it, disagrees.
 pub(crate) fn get(connection: &Connection, key: &str) -> Result<Option<String>> {
     let sql = "SELECT value FROM meta WHERE key = ?1";
