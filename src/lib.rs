@@ -79,6 +79,11 @@
 #![deny(missing_docs)]
 #![cfg_attr(not(feature = "sqlite"), allow(rustdoc::broken_intra_doc_links))]
 
+/// Faults put in on purpose, for the simulator to find.
+#[cfg(manbo_canaries)]
+pub mod canary {
+    pub use crate::domain::canary::{NAMES, choose};
+}
 pub mod delivery;
 mod domain;
 mod error;

@@ -116,8 +116,7 @@ fn sync(book: &mut StepBook, server: &mut Store, user: &str) {
 #[test]
 fn a_person_erases_here_with_the_servers_proof() {
     let folder = tempfile::tempdir().unwrap();
-    let mut server =
-        Store::open(folder.path().join("server.db"), &Options::new().server("nonce")).unwrap();
+    let mut server = Store::open(folder.path().join("server.db"), &Options::new().server("nonce")).unwrap();
     let mut book = open(&folder.path().join("steps.db"));
     book.sign_in("a", now()).unwrap();
     record(&mut book, "2022-10-03", 12_000);
@@ -139,8 +138,7 @@ fn a_person_erases_here_with_the_servers_proof() {
 #[test]
 fn erased_without_proof_the_servers_facts_come_back() {
     let folder = tempfile::tempdir().unwrap();
-    let mut server =
-        Store::open(folder.path().join("server.db"), &Options::new().server("nonce")).unwrap();
+    let mut server = Store::open(folder.path().join("server.db"), &Options::new().server("nonce")).unwrap();
     let mut book = open(&folder.path().join("steps.db"));
     record(&mut book, "2022-10-03", 12_000);
     sync(&mut book, &mut server, "a");

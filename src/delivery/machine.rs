@@ -11,6 +11,7 @@ use super::policy::{
     BATCH_BYTES_MAX, BATCH_FACTS_MAX, FRUITLESS_RECEIPTS_MAX, LEASE_MS, PAUSE_MAX_MS, PENDING_AGE_MS,
     PENDING_FACTS, PULL_AFTER_MS, PULL_DAILY_MS, SEAL_LEAD_MS, TRIGGER_GAP_MS,
 };
+use crate::domain::canary;
 use crate::domain::code::{Code, Refusal};
 use crate::domain::day::Now;
 use crate::domain::fact::Fact;
@@ -217,7 +218,9 @@ impl Delivery {
     pub fn next(&mut self, ledger: &Ledger, moment: Moment) -> Next {
         let now_ms = moment.now.unix_ms;
         self.hold = self.hold.and_then(|hold| hold.left(now_ms));
-        match self.hold {
+        let ignored =
+            matches!(self.hold, Some(Hold { why: Why::Lease, .. })) && canary::sings("lease ignored");
+        match self.hold.filter(|_| !ignored) {
             Some(Hold { why: Why::Paused, until_ms }) => return Next::Paused { until_ms },
             Some(Hold { until_ms, .. }) => return Next::Wait { until_ms },
             None => {}
@@ -278,13 +281,13 @@ impl Delivery {
                 Ok(Reported { notices: vec![Notice::Erased { generation }], ..Reported::default() })
             }
             Follows::Halve => Ok(self.halve(ledger, sent, moment)),
-            Follows::Retry { after_s: None } => {
+            Follows::Retry { after_s } if after_s.is_none() || canary::sings("retry-after ignored") => {
                 self.back_off(moment);
                 Ok(Reported::default())
             }
-            Follows::Retry { after_s: Some(seconds) } => {
+            Follows::Retry { after_s } => {
                 self.failures = self.failures.saturating_add(1);
-                let wait_ms = backoff::retry_after_ms(seconds);
+                let wait_ms = backoff::retry_after_ms(after_s.unwrap_or(0));
                 self.hold = Some(Hold::new(Why::RetryAfter, moment.now.unix_ms, wait_ms));
                 Ok(Reported::default())
             }
@@ -298,6 +301,7 @@ impl Delivery {
         let ends = match self.hold.map(|hold| hold.why) {
             Some(Why::Paused) => trigger != Trigger::Connectivity,
             Some(Why::Backoff) => trigger != Trigger::Credentials && self.may_trigger(now_ms),
+            Some(Why::RetryAfter) if canary::sings("retry-after ended by triggers") => true,
             Some(Why::RetryAfter | Why::Lease) | None => false,
         };
         if ends {
@@ -357,10 +361,13 @@ impl Delivery {
     fn offered(&self, ledger: &Ledger, now_ms: i64) -> Vec<Fact> {
         let latest = IngestPolicy::at(now_ms).latest_day;
         let mut room = BATCH_BYTES_MAX;
-        ledger
-            .pending()
+        let mut pending = ledger.pending();
+        if canary::sings("oldest days are sent first") {
+            pending.reverse();
+        }
+        pending
             .into_iter()
-            .filter(|fact| fact.day() <= latest)
+            .filter(|fact| fact.day() <= latest || canary::sings("days that have not begun are sent"))
             .take(self.facts_max.clamp(1, BATCH_FACTS_MAX))
             .take_while(|fact| {
                 let len = encoded_len(fact);
@@ -404,6 +411,9 @@ impl Delivery {
     }
 
     fn is_pull_due(&self, now_ms: i64) -> bool {
+        if canary::sings("no pull with nothing pending") {
+            return false;
+        }
         let Some(watermark) = self.watermark else { return true };
         // A clock that went back makes the last receipt one of the future: that is due, too.
         let younger_than = |age_ms| {
@@ -433,12 +443,12 @@ impl Delivery {
     /// which is parked so that it does not hold up the others.
     fn halve(&mut self, ledger: &mut Ledger, sent: Option<InFlight>, moment: Moment) -> Reported {
         match sent {
-            Some(InFlight { only: Some(fact), .. }) => {
+            Some(InFlight { only: Some(fact), .. }) if !canary::sings("single facts are never parked") => {
                 ledger.answer(&fact, Some(Code::Unexplained));
                 Reported { notices: vec![Notice::Parked { facts: 1 }], ..Reported::default() }
             }
             Some(InFlight { facts, only: None, .. }) if facts > 1 => {
-                self.facts_max = facts / 2;
+                self.facts_max = if canary::sings("batches are never halved") { facts } else { facts / 2 };
                 Reported::default()
             }
             Some(_) | None => {
@@ -462,8 +472,11 @@ impl Delivery {
             return Err(refusal);
         }
         let mut notices = Vec::new();
-        let restored = self.incarnation.as_ref().is_some_and(|known| *known != incarnation)
-            || self.watermark.is_some_and(|watermark| receipt.revision < watermark);
+        let complete_to =
+            if canary::sings("watermark runs ahead of the pages") { receipt.revision } else { complete_to };
+        let restored = !canary::sings("restored servers unnoticed")
+            && (self.incarnation.as_ref().is_some_and(|known| *known != incarnation)
+                || self.watermark.is_some_and(|watermark| receipt.revision < watermark));
         if restored {
             ledger.send_all_again(now_ms);
             notices.push(Notice::ServerRestored);
@@ -471,6 +484,7 @@ impl Delivery {
         let before = ledger.sizes();
         let changes = ledger.apply_receipt(&receipt, moment.now)?;
         let moved = receipt.revision > self.revision || !changes.is_empty() || ledger.sizes() != before;
+        let moved = moved && !canary::sings("growing steps count as no progress");
         if !receipt.refused.is_empty() {
             notices.push(Notice::Parked { facts: receipt.refused.len() });
         }

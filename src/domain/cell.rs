@@ -9,6 +9,7 @@
 //!  elsewhere join                                                  join
 //! ```
 
+use super::canary;
 use super::code::{Code, Refusal};
 use super::day::UtcOffset;
 use super::register::Register;
@@ -102,7 +103,7 @@ impl Cell {
     pub(crate) fn read(&mut self, read: LocalRead, now_ms: i64) -> Option<Event> {
         let said = read.said;
         let remark = |kept| Some(Event::Reading { said, extent: read.extent, kept });
-        if self.register.is_pinned() {
+        if self.register.is_pinned() && !canary::sings("readings change pinned cells") {
             return remark(Kept::Pinned);
         }
         let before = self.register;
@@ -135,11 +136,11 @@ impl Cell {
         let offsets_differ = matches!((read.offset, self.offset), (Some(a), Some(b)) if a != b);
         if read.extent == Extent::Partial {
             Some(Kept::Partial)
-        } else if !read.closed {
+        } else if !read.closed && !canary::sings("full readings of the open day lower") {
             Some(Kept::OpenDay)
-        } else if read.said.sum() == 0 {
+        } else if read.said.sum() == 0 && !canary::sings("readings that say nothing lower") {
             Some(Kept::Nothing)
-        } else if offsets_differ {
+        } else if offsets_differ && !canary::sings("full readings of another zone lower") {
             Some(Kept::OtherOffset)
         } else if !self.read_here {
             Some(Kept::NotReadHere)
@@ -155,7 +156,7 @@ impl Cell {
         if self.register.is_pinned() {
             return Ok(Some(Event::DeletionIgnored { left, ignored: Ignored::Pinned }));
         }
-        if left == self.register.counts {
+        if left == self.register.counts && !canary::sings("redelivered deletions delete again") {
             return Ok(None);
         }
         if !self.read_here {
@@ -191,10 +192,11 @@ impl Cell {
     /// A register from elsewhere, joined as it is.
     pub(crate) fn receive(&mut self, came: Register, from: From, now_ms: i64) {
         let before = self.register;
-        self.register = before.join(came);
+        let last_write = from == From::Client && canary::sings("server takes the last write");
+        self.register = if last_write { came } else { before.join(came) };
         let changed = self.register != before;
         if changed {
-            self.read_here = false;
+            self.read_here &= canary::sings("read-here kept when others change the value");
             if self.register.is_pinned() {
                 self.reread = Reread::No;
             } else if self.register.epoch > before.epoch && from != From::Client {
@@ -203,6 +205,7 @@ impl Cell {
         }
         match from {
             From::Server if self.register == came => self.settle(),
+            From::Peer if canary::sings("facts from peers are not sent") => {}
             From::Server | From::Peer if changed => self.mark_pending(now_ms),
             From::Server | From::Peer | From::Client => {}
         }

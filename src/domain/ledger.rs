@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use super::canary;
 use super::cell::{Cell, From, LocalRead};
 use super::code::{Code, Refusal};
 use super::column::{Column, SourceEntry, SourceId};
@@ -302,7 +303,8 @@ impl Ledger {
 
     fn attend(&mut self, day: Day, now: Now) -> Result<(), Refusal> {
         check_day(day, now)?;
-        self.add_attendance(day, Some(now.unix_ms));
+        let pending = !canary::sings("attendance is never sent");
+        self.add_attendance(day, pending.then_some(now.unix_ms));
         Ok(())
     }
 
@@ -350,8 +352,10 @@ impl Ledger {
             Fact::Cell { day, source, register } => {
                 let Some(id) = self.source_id(source) else { return };
                 self.edit(*day, id, |cell| {
-                    if cell.register == *register {
+                    if cell.register == *register || canary::sings("receipt clears what changed since") {
                         match refused {
+                            Some(_) if canary::sings("refused facts are dropped") => cell.settle(),
+                            Some(_) if canary::sings("refused facts stay pending") => {}
                             Some(code) => cell.park(code),
                             None => cell.settle(),
                         }
@@ -501,6 +505,10 @@ impl Ledger {
                 let known = best.unwrap_or_default();
                 let shown = u32::try_from(counts.sum()).unwrap_or(u32::MAX).min(STEPS_MAX);
                 let ranked = counts.recorded.min(RANKED_MAX);
+                let ranked =
+                    if canary::sings("ranked steps without their cap") { counts.recorded } else { ranked };
+                let added = if canary::sings("sources of a day are added") { known.shown } else { 0 };
+                let shown = shown + added;
                 *best = Some(DayTotals { shown: known.shown.max(shown), ranked: known.ranked.max(ranked) });
             }
         }

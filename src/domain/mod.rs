@@ -14,6 +14,7 @@
 // A store is the only caller.
 #[cfg_attr(not(feature = "sqlite"), allow(dead_code))]
 pub(crate) mod adopt;
+pub(crate) mod canary;
 pub(crate) mod cell;
 pub(crate) mod code;
 #[cfg_attr(not(feature = "sqlite"), allow(dead_code))]

@@ -1,6 +1,7 @@
 //! The register of a cell and its join: the one law that makes retries, duplicates, reordering and
 //! late data harmless.
 
+use super::canary;
 use super::code::Refusal;
 use super::steps::Counts;
 
@@ -30,6 +31,10 @@ impl Register {
 
     /// The least register that is not below either. Idempotent, commutative, associative.
     pub fn join(self, other: Register) -> Register {
+        if canary::sings("epoch ignored by the join") {
+            let counts = self.counts.max(other.counts);
+            return Register { epoch: self.epoch.max(other.epoch), counts };
+        }
         match self.epoch.cmp(&other.epoch) {
             std::cmp::Ordering::Less => other,
             std::cmp::Ordering::Greater => self,

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::canary;
 use super::day::{Day, WeekStart};
 use super::level::Level;
 use super::streak::Runs;
@@ -73,7 +74,11 @@ pub(crate) fn statistics(timeline: &Timeline, attended: &Runs, rules: StatRules,
         attendance_streak: attendance.current,
         longest_attendance_streak: attendance.longest,
         goal_streak,
-        longest_goal_streak,
+        longest_goal_streak: if canary::sings("longest streak is the current one") {
+            goal_streak
+        } else {
+            longest_goal_streak
+        },
     }
 }
 

@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::canary;
 use super::day::Day;
 use super::level::{Level, LevelRules};
 
@@ -204,7 +205,9 @@ impl Timeline {
                 None => level.map(|level| self.rules.after_gap(level)),
             };
             index += 1;
-            let settled = level.is_some_and(|l| self.initial.get(index) == Some(&l.index()));
+            let settled = level.is_some_and(|l| self.initial.get(index) == Some(&l.index()))
+                || (canary::sings("later levels left stale")
+                    && self.initial.get(index).is_some_and(|l| *l != NO_LEVEL));
             if settled && touched.last().is_none_or(|(i, _)| *i > index) {
                 // From here on everything is as it was, up to the next day that was set.
                 let Some((next, _)) = touched.last() else { break };

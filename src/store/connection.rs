@@ -9,6 +9,7 @@ use rusqlite::{Connection, OpenFlags};
 
 pub(crate) use super::failure::classify;
 use super::{schema, transaction};
+use crate::domain::canary;
 use crate::error::{Error, Result};
 
 /// How durable a success is.
@@ -133,6 +134,7 @@ fn configure(connection: &Connection, opening: Opening) -> Result<()> {
     // flipped bit says otherwise.
     connection.execute_batch("PRAGMA journal_mode = WAL").map_err(classify)?;
     let synchronous = match opening.durability {
+        _ if canary::sings("commits without a flush") => "NORMAL",
         Durability::Full => "FULL",
         Durability::Normal => "NORMAL",
     };

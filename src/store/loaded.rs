@@ -15,6 +15,8 @@ use super::set_aside::BadRow;
 use super::source::SourceRow;
 use super::transaction::WriteTx;
 use super::{SetAside, Store, delivery};
+use crate::domain::canary;
+use crate::domain::cell::Cell;
 use crate::domain::column::SourceId;
 use crate::domain::day::Day;
 use crate::domain::dirty::Dirty;
@@ -221,7 +223,7 @@ fn put_facts(tx: &WriteTx<'_>, user: i64, ledger: &Ledger, dirty: &Dirty) -> Res
         user,
         day: *day,
         source: *source,
-        cell: ledger.cell(*source, *day),
+        cell: stored(ledger.cell(*source, *day)),
     });
     row::put(tx, cells)?;
     let attendance = dirty.attendance.iter().filter_map(|day| {
@@ -229,6 +231,14 @@ fn put_facts(tx: &WriteTx<'_>, user: i64, ledger: &Ledger, dirty: &Dirty) -> Res
         Some(AttendanceRow { user, day: *day, mark })
     });
     row::put(tx, attendance)
+}
+
+/// A cell as its row holds it.
+fn stored(mut cell: Cell) -> Cell {
+    if canary::sings("pending mark lost on disk") {
+        cell.set_pending_since(None);
+    }
+    cell
 }
 
 fn put_device_rows(tx: &WriteTx<'_>, user: i64, ledger: &Ledger, dirty: &Dirty) -> Result<()> {
