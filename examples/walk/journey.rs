@@ -1,12 +1,13 @@
-//! Recording on the phone, and syncing with a server and a second device through the library's own
-//! server half. A real app puts a network between; here the batch and the receipt are handed over.
+//! Recording on the phone, and syncing with a server and a second device through the library's own delivery
+//! and server half. A real app puts a network between; here the text is handed over.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use manbo::delivery::{self, Next, Notice, Outcome, Trigger};
 use manbo::{
-    Change, Day, Deletion, Digest, Durability, Extent, Fact, IngestPolicy, Now, Options, Reading, Result,
-    Rules, Snapshot, Source, StepBook, Store, UtcOffset, ingest,
+    Change, Day, Deletion, Digest, Durability, Extent, IngestPolicy, Now, Options, Reading, Result, Rules,
+    Snapshot, Source, StepBook, Store, UtcOffset, wire,
 };
 use serde::Serialize;
 
@@ -14,8 +15,9 @@ use crate::moments::{Late, Moment, Sync};
 
 /// Whose ledger it is on the server.
 const USER: &str = "walker";
-/// As many facts as a batch may have.
-const BATCH_FACTS: usize = 400;
+/// How much later than the last receipt a device asks again: beyond the quarter of an hour in which coming to
+/// the foreground asks for nothing new. The moments of a walk have dates, and no times that matter.
+const LATER_MS: i64 = 20 * 60_000;
 
 /// Something that was fed to the phone's ledger, in the order of feeding, for an independent reckoning.
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -85,7 +87,7 @@ impl Journey {
         // A year in a second: the app's own default, FULL, would wait for the disk at each of 2,000 commits.
         let options = Options::new().rules(rules).durability(Durability::Normal);
         Ok(Journey {
-            server: Store::open(beside(&phone, ".server"), &options)?,
+            server: Store::open(beside(&phone, ".server"), &options.clone().server("walk"))?,
             tablet: StepBook::open(beside(&phone, ".tablet"), &options)?,
             phone: StepBook::open(phone, &options)?,
             fed: BTreeMap::new(),
@@ -197,7 +199,8 @@ impl Journey {
     }
 }
 
-/// Sends what is pending in batches, or an empty batch to pull; applies each receipt that arrives.
+/// Does what a host does when the app comes to the foreground: sends what delivery hands out, as the text that
+/// would travel, until nothing is left to do; tells what became of it.
 fn exchange(
     book: &mut StepBook,
     server: &mut Store,
@@ -205,25 +208,38 @@ fn exchange(
     receipt_lost: bool,
     now: Now,
 ) -> Result<()> {
-    let pending = book.pending()?;
-    let batches: Vec<&[Fact]> =
-        if pending.is_empty() { vec![&[]] } else { pending.chunks(BATCH_FACTS).collect() };
-    // The last day that has begun anywhere is the server's limit.
-    let latest_day = Now::at(now.unix_ms, UtcOffset::from_minutes(840)?).today;
-    let policy = IngestPolicy { latest_day, recovery: false };
-    for batch in batches {
-        let since = book.ledger()?.revision();
-        let done = server.transact(USER, |ledger| Ok(ingest(ledger, batch, since, policy, now)))?;
-        traffic.facts_sent += batch.len();
-        traffic.facts_refused += done.receipt.refused.len();
-        *(if batch.is_empty() { &mut traffic.pulls } else { &mut traffic.batches }) += 1;
-        if receipt_lost {
+    let last_ms = book.delivery_health(now)?.last_receipt_ms;
+    let now = Now { unix_ms: last_ms.map_or(now.unix_ms, |at| now.unix_ms.max(at + LATER_MS)), ..now };
+    // A real host draws this number.
+    let moment = delivery::Moment { now, seed: now.unix_ms.unsigned_abs() };
+    book.trigger_delivery(Trigger::Foreground, now)?;
+    while let Next::Upload(batch) = book.next_delivery(moment)? {
+        traffic.facts_sent += batch.facts.len();
+        *(if batch.facts.is_empty() { &mut traffic.pulls } else { &mut traffic.batches }) += 1;
+        let (status, body) = serve(server, &wire::upload(&batch), now)?;
+        let outcome = if receipt_lost {
             traffic.receipts_lost += 1;
+            Outcome::Network
         } else {
-            book.apply_receipt(&done.receipt, now)?;
+            wire::read_reply(status, None, body.as_bytes(), now.unix_ms)
+        };
+        let reported = book.report_delivery(Some(batch.ticket), &outcome, moment)?;
+        for notice in reported.notices {
+            if let Notice::Parked { facts } = notice {
+                traffic.facts_refused += facts;
+            }
         }
     }
     Ok(())
+}
+
+/// The server's side of a request: the user would come from the credentials.
+fn serve(server: &mut Store, body: &str, now: Now) -> Result<(u16, String)> {
+    let Ok(batch) = wire::read_upload(body.as_bytes()) else {
+        return Ok((400, wire::problem(wire::Problem::BadValue, None)));
+    };
+    let reply = server.ingest(USER, "a device", &batch, IngestPolicy::at(now.unix_ms), now)?;
+    Ok((reply.status(), reply.body()))
 }
 
 fn beside(file: &Path, ending: &str) -> PathBuf {
