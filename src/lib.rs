@@ -129,6 +129,7 @@ pub use snapshot::{SNAPSHOT_VERSION, Snapshot};
 pub use stepbook::{Recorded, RefusedReading, StepBook};
 #[cfg(feature = "sqlite")]
 pub use store::{
-    BATCH_ITEMS_MAX, BUSY_TIMEOUT_DEFAULT, Durability, Erased, GENERATION_LEAD_MAX, HISTORY_FOR_DEFAULT,
-    Options, PAGE_FACTS_MAX, Recovered, Reply, Report, SetAside, Store, USER_LEN_MAX,
+    BATCH_ITEMS_MAX, BUSY_TIMEOUT_DEFAULT, Durability, EXPORT_LINE_MAX, EXPORT_LINES_MAX, EXPORT_VERSION,
+    Erased, Exported, GENERATION_LEAD_MAX, HISTORY_FOR_DEFAULT, ImportError, ImportRule, Imported, Options,
+    PAGE_FACTS_MAX, Recovered, Reply, Report, SetAside, Store, USER_LEN_MAX,
 };

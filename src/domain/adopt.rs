@@ -1,6 +1,6 @@
 //! What was recorded before anyone signed in becomes the first user's.
 
-use super::cell::{Cell, Reread};
+use super::cell::Cell;
 use super::column::SourceId;
 use super::day::{Day, Now};
 use super::history::Origin;
@@ -71,13 +71,10 @@ impl Cell {
             let was_equal = before.register == came.register;
             self.read_here = came.read_here || (was_equal && before.read_here);
             self.offset = came.offset.or(before.offset);
-            if came.read_here {
-                // The epoch rose here, not elsewhere.
-                self.reread = if was_equal { before.reread } else { Reread::No };
-            }
         }
         if !self.register.is_pinned() {
-            self.reread = self.reread.max(came.reread);
+            // The epoch rose here, not elsewhere: only what waited before still waits.
+            self.reread = before.reread.max(came.reread);
         }
     }
 }

@@ -295,6 +295,21 @@ mod tests {
     }
 
     #[test]
+    fn an_unknown_cell_is_neither_refused_nor_tried_again() {
+        let now = Now::on("2022-10-04".parse().unwrap());
+        let mut phone = ledger();
+        let source = Source::new("health").unwrap();
+        let reading = super::super::steps::Reading::new(now.today, source, 500);
+        let _ = phone.apply(Operation::Read(&reading), now).unwrap();
+        let fact = Fact::Cell { day: now.today.previous(), source, register: Register::UNKNOWN };
+        let refused = vec![Refused { fact, code: Code::FutureDay }];
+        phone.apply_receipt(&Receipt { refused, ..Receipt::default() }, now).unwrap();
+        assert!(phone.parked().is_empty());
+        let _ = phone.apply(Operation::Retry(&fact), now).unwrap();
+        assert_eq!((phone.pending_count(), phone.pending().len()), (1, 1));
+    }
+
+    #[test]
     fn a_receipt_clears_only_what_is_still_the_same() {
         let now = Now::on("2022-10-04".parse().unwrap());
         let mut phone = ledger();

@@ -349,6 +349,8 @@ impl Ledger {
     /// since stays pending: the value is its own fence.
     pub(crate) fn answer(&mut self, fact: &Fact, refused: Option<Code>) {
         match fact {
+            // No fact: nothing is sent of an unknown cell, and nothing can be refused.
+            Fact::Cell { register: Register::UNKNOWN, .. } => {}
             Fact::Cell { day, source, register } => {
                 let Some(id) = self.source_id(source) else { return };
                 self.edit(*day, id, |cell| {

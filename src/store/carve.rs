@@ -25,10 +25,10 @@ const INDEX_RECORD_MAX: usize = (PAGE_LEN - 12) * 64 / 255 - 23;
 const TABLE_RECORD_MAX: usize = PAGE_LEN - 35;
 /// The longest row of a source with all that frames it, and of a user with a UUID for a name.
 const SHORT_LEN: usize = 96;
-/// The header of a record with twelve columns, some of them long.
+/// The header of a record with thirteen columns, some of them long.
 const HEADER_LEN_MAX: usize = 32;
 /// The fewest and most columns of a table of ours.
-const COLUMNS: std::ops::RangeInclusive<usize> = 5..=12;
+const COLUMNS: std::ops::RangeInclusive<usize> = 5..=13;
 
 /// Turns raw values into rows through SQLite itself, so that there is one way to decode a row.
 pub(crate) struct Decoder {

@@ -28,6 +28,34 @@ pub(crate) struct EraRow {
 }
 
 impl EraRow {
+    /// In place of the time from which on every change is kept: somebody changed the ledger without writing the
+    /// changes, so that nothing is known of what was before the next one that is written.
+    pub(crate) const NOT_WHOLE: i64 = i64::MAX;
+
+    /// Whether the kept changes lead to the present state of the ledger.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.history_from_ms != Some(EraRow::NOT_WHOLE)
+    }
+
+    /// The ledger changes and nobody writes how. A server's devices are to be told everything.
+    pub(crate) fn break_off(&mut self) {
+        self.history_from_ms = Some(EraRow::NOT_WHOLE);
+        self.complete_from = i64::MAX;
+        self.lives = self.lives.saturating_add(1);
+    }
+
+    /// Rows of the ledger were lost: the kept changes lead to what it was before that, not to what it is.
+    pub(crate) fn lose_rows(&mut self) {
+        self.lives = self.lives.saturating_add(1);
+        self.begin_anew_after(self.last_ms);
+    }
+
+    /// What happened up to an instant does not count as known any more.
+    pub(crate) fn begin_anew_after(&mut self, at_ms: i64) {
+        let from_ms = at_ms.saturating_add(1);
+        self.history_from_ms = Some(self.history_from_ms.map_or(from_ms, |from| from.max(from_ms)));
+    }
+
     /// The era of a ledger of which no change is kept yet.
     pub(crate) fn begin(user: i64, seq: i64, is_new: bool, now_ms: i64) -> EraRow {
         EraRow {
@@ -35,7 +63,8 @@ impl EraRow {
             generation: 0,
             lives: 0,
             seq,
-            complete_from: seq,
+            // Facts from before are in no change: nobody knows them who knows no revision.
+            complete_from: if is_new { seq } else { seq.max(1) },
             history_from_ms: (!is_new).then_some(now_ms),
             last_ms: i64::MIN,
             compacted_ms: now_ms,

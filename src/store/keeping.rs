@@ -51,6 +51,11 @@ pub(crate) fn save(
     let now_ms = was.iter().map(|was| was.at_ms).max().unwrap_or(era.last_ms);
     era.last_ms = era.last_ms.max(now_ms);
     era.seq = if keeping.server { i64::try_from(ledger.revision).unwrap_or(i64::MAX) } else { era.seq + 1 };
+    if !era.is_whole() {
+        // Somebody changed the ledger meanwhile and wrote no history: what is known begins here.
+        era.history_from_ms = Some(era.last_ms);
+        era.complete_from = era.seq - 1;
+    }
     let rows: Vec<ChangeRow> = was
         .into_iter()
         .map(|was| ChangeRow {
@@ -76,13 +81,28 @@ pub(crate) fn save(
     row::put(tx, std::iter::once(era.clone()))
 }
 
-/// Drops what happened before an instant and was overruled since.
+/// Drops what happened before an instant and was overruled since. Where a change cannot be trusted, or has
+/// vanished, all of them are dropped: history begins anew, and a device that lacks any is told everything.
 pub(crate) fn compact(tx: &WriteTx<'_>, era: &mut EraRow, now_ms: i64, before_ms: i64) -> Result<()> {
+    era.compacted_ms = now_ms;
+    let mut found = 0;
+    let sound = change::each(tx, era.user, |_| {
+        found += 1;
+        Ok(())
+    })?;
+    if !sound || found != era.changes {
+        change::delete_all(tx, era.user)?;
+        era.changes = 0;
+        era.complete_from = era.seq;
+        era.begin_anew_after(era.last_ms);
+        return Ok(());
+    }
     let gone = change::compact(tx, era.user, before_ms)?;
     era.changes -= i64::try_from(gone).unwrap_or(i64::MAX);
-    era.compacted_ms = now_ms;
     if gone > 0 {
-        era.history_from_ms = Some(era.history_from_ms.map_or(before_ms, |from| from.max(before_ms)));
+        // Nothing is dropped that is still to happen: after the last change everything is known again.
+        let from_ms = before_ms.min(era.last_ms);
+        era.history_from_ms = Some(era.history_from_ms.map_or(from_ms, |from| from.max(from_ms)));
     }
     Ok(())
 }

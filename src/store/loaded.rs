@@ -5,6 +5,7 @@ use rusqlite::Connection;
 use super::attendance::AttendanceRow;
 use super::carve::Decoder;
 use super::cell::CellRow;
+use super::change::ChangeRow;
 use super::counter::{BaselineRow, OwnCountRow};
 use super::era::{self, EraRow};
 use super::keeping::{self, Keeping};
@@ -18,7 +19,7 @@ use super::{SetAside, Store, delivery};
 use crate::domain::canary;
 use crate::domain::cell::Cell;
 use crate::domain::column::SourceId;
-use crate::domain::day::Day;
+use crate::domain::day::{Day, Now};
 use crate::domain::dirty::Dirty;
 use crate::domain::ledger::Ledger;
 use crate::error::{Error, Result};
@@ -48,13 +49,28 @@ impl Loaded {
         if let Some(row) = &saved {
             bad = load_rows(snapshot, row, &mut ledger)?;
             ledger.revision = u64::try_from(row.revision).unwrap_or(0);
-            if keeping.logs() {
-                era = era::find(snapshot, row.user)?;
-            }
+            era = era::find(snapshot, row.user)?;
         }
         ledger.rebuild();
-        ledger.notes.kept = keeping.logs();
+        // Where history is off, a change still has to break off what was kept of it.
+        ledger.notes.kept = keeping.logs() || era.as_ref().is_some_and(EraRow::is_whole);
         Ok((Loaded { ledger, version, era, name: name.to_owned(), saved, keeping }, bad))
+    }
+
+    pub(crate) fn keeping(&self) -> Keeping {
+        self.keeping
+    }
+
+    /// Rows of a server's ledger were lost: its devices are to send everything again, and see it by this.
+    pub(crate) fn begin_life(&mut self, tx: &WriteTx<'_>, now: Now) -> Result<()> {
+        if self.saved.is_none() {
+            self.save(tx)?;
+        }
+        let Some(user) = self.user() else { return Ok(()) };
+        let seq = i64::try_from(self.ledger.revision).unwrap_or(i64::MAX);
+        let era = self.era.get_or_insert_with(|| EraRow::begin(user, seq, seq == 0, now.unix_ms));
+        era.lives = era.lives.saturating_add(1);
+        row::put(tx, std::iter::once(era.clone()))
     }
 
     /// The number of the user, if they have a ledger.
@@ -82,7 +98,7 @@ impl Loaded {
             // for everything once more; on a server from the devices, which see that it has a new life.
             delivery::ask_anew(tx, name)?;
             if let Some(era) = &mut loaded.era {
-                era.lives += 1;
+                era.lose_rows();
                 row::put(tx, std::iter::once(era.clone()))?;
             }
             loaded.save(tx)?;
@@ -115,12 +131,23 @@ impl Loaded {
         if self.saved.as_ref() != Some(&row) || dirty.revision {
             row::put(tx, std::iter::once(row.clone()))?;
         }
-        if !was.is_empty() {
+        if !was.is_empty() && !self.keeping.logs() {
+            if let Some(era) = &mut self.era {
+                era.break_off();
+                row::put(tx, std::iter::once(era.clone()))?;
+            }
+            self.ledger.notes.kept = false;
+        } else if !was.is_empty() {
             let now_ms = was.iter().map(|was| was.at_ms).max().unwrap_or(0);
             let seq = i64::try_from(known).unwrap_or(i64::MAX);
             let is_new = self.saved.is_none();
             let era = self.era.get_or_insert_with(|| EraRow::begin(user, seq, is_new, now_ms));
             keeping::save(tx, era, &self.ledger, was, self.keeping)?;
+        } else if self.keeping.logs() && self.saved.is_none() {
+            // Of an empty ledger everything is known.
+            let era = EraRow::begin(user, 0, true, 0);
+            row::put(tx, std::iter::once(era.clone()))?;
+            self.era = Some(era);
         }
         self.saved = Some(row);
         Ok(())
@@ -188,16 +215,21 @@ pub(crate) fn note(row: &BadRow, ledger: &mut Ledger) -> SetAside {
         Some(Value::Integer(n)) => i32::try_from(*n).ok(),
         _ => None,
     };
-    let day_column = if row.table == OwnCountRow::TABLE { 2 } else { 1 };
-    let source_column = if matches!(row.table, OwnCountRow::TABLE | BaselineRow::TABLE) { 1 } else { 2 };
+    let (day_column, source_column) = match row.table {
+        OwnCountRow::TABLE => (2, 1),
+        ChangeRow::TABLE => (2, 3),
+        BaselineRow::TABLE => (1, 1),
+        _ => (1, 2),
+    };
     let day = number(day_column).and_then(|n| Day::from_number(n).ok()).filter(|day| day.is_storable());
     let id = number(source_column).and_then(|n| u16::try_from(n).ok()).map(SourceId);
     let source = id.and_then(|id| ledger.source_name(id));
     if let (CellRow::TABLE, Some(day), Some(id), Some(_)) = (row.table, day, id, source) {
         ledger.note_set_aside(day, id);
     }
-    let day = if row.table == BaselineRow::TABLE { None } else { day };
-    SetAside { table: row.table, day, source: if row.table == AttendanceRow::TABLE { None } else { source } }
+    let has_day = !matches!(row.table, BaselineRow::TABLE | EraRow::TABLE);
+    let has_source = !matches!(row.table, AttendanceRow::TABLE | EraRow::TABLE);
+    SetAside { table: row.table, day: day.filter(|_| has_day), source: source.filter(|_| has_source) }
 }
 
 fn true_values(row: &BadRow) -> Option<Vec<rusqlite::types::Value>> {

@@ -15,6 +15,7 @@ mod delivery;
 mod era;
 mod erase;
 mod exchange;
+mod export;
 mod failure;
 mod keeping;
 mod ledger;
@@ -40,6 +41,9 @@ use rusqlite::config::DbConfig;
 use serde::Serialize;
 
 pub use connection::Durability;
+pub use export::{
+    EXPORT_LINE_MAX, EXPORT_LINES_MAX, EXPORT_VERSION, Exported, ImportError, ImportRule, Imported,
+};
 pub use keeping::HISTORY_FOR_DEFAULT;
 pub(crate) use loaded::Loaded;
 pub use serve::{BATCH_ITEMS_MAX, Erased, GENERATION_LEAD_MAX, PAGE_FACTS_MAX, Reply};
@@ -141,10 +145,10 @@ impl Options {
     }
 
     /// The file is a server's: its ledgers count revisions, and every change is kept until no device can lack
-    /// it. `nonce` is any text that no other server has (a random one); it names the file's first life and is
-    /// used only where the file has no name yet.
-    pub fn server(mut self, nonce: impl Into<String>) -> Options {
-        self.server = Some(nonce.into());
+    /// it. `name` is any text that no other server has, and the same for ever, also for a restored file: the
+    /// ledgers are called after it in what travels.
+    pub fn server(mut self, name: impl Into<String>) -> Options {
+        self.server = Some(name.into());
         self
     }
 
@@ -162,6 +166,10 @@ impl Options {
             server: self.server.is_some(),
             history_ms: history.map(|keep_for| i64::try_from(keep_for.as_millis()).unwrap_or(i64::MAX)),
         }
+    }
+
+    pub(crate) fn server_name(&self) -> Option<&str> {
+        self.server.as_deref()
     }
 
     fn opening(&self) -> Opening {
@@ -264,7 +272,7 @@ impl Store {
             reads_before_look: READS_A_LOOK,
             report,
         };
-        store.recovering(Store::settle_in)?;
+        store.recovering(Store::notice_other_device)?;
         Ok(store)
     }
 
@@ -322,7 +330,7 @@ impl Store {
         }
         self.suspended = false;
         // Meanwhile the file may have been restored from a backup.
-        let resumed = self.recovering(Store::settle_in);
+        let resumed = self.recovering(Store::notice_other_device);
         if resumed.is_err() {
             // Half resumed would skip that question at the next call.
             self.connection = None;
@@ -458,12 +466,6 @@ impl Store {
             self.note(rebuilt.set_aside);
         }
         Ok(())
-    }
-
-    /// What a file has to know before it is used: whose it is.
-    fn settle_in(&mut self) -> Result<()> {
-        self.notice_other_device()?;
-        self.name_server()
     }
 
     /// A file restored from another phone's backup drops what only that phone knew.

@@ -189,8 +189,16 @@ fn fill(rebuilding: &Path, options: &Options, saved: &mut Saved) -> Result<Vec<S
     let tx = WriteTx::begin(&connection, options.busy_timeout)?;
     for (key, value) in &saved.meta {
         meta::set(&tx, key, value)?;
+        if let Some(user) = key.strip_prefix(delivery::KEYS) {
+            // Also of one whose own row is lost.
+            delivery::ask_anew(&tx, user)?;
+        }
     }
-    serve::begin_life_after(&tx)?;
+    let revisions: i64 = saved.ledgers.values().map(|row| row.revision).fold(0, i64::wrapping_add);
+    let found = format!("{} rows, {revisions} revisions", saved.rows());
+    if options.server_name().is_some() {
+        serve::begin_life_after(&tx, &found)?;
+    }
     let mut noted = Vec::new();
     for user in saved.users() {
         let row = saved.ledgers.remove(&user).unwrap_or_else(|| LedgerRow {
@@ -201,7 +209,6 @@ fn fill(rebuilding: &Path, options: &Options, saved: &mut Saved) -> Result<Vec<S
         });
         let ledger = take_ledger(user, &row, options, saved, &mut noted);
         saved.ledgers.insert(user, row.clone());
-        delivery::ask_anew(&tx, &row.name)?;
         let revision = row.revision;
         Loaded::rebuilt(ledger, row, options.keeping()).save(&tx)?;
         saved.put_changes(&tx, user, revision)?;
@@ -239,8 +246,13 @@ fn take_ledger(
         }
     }
     let has_source = |id: SourceId| usize::from(id.0) < sources;
-    for cell in saved.cells.values().filter(|cell| cell.user == user && has_source(cell.source)) {
-        ledger.load_cell(cell.day, cell.source, cell.cell);
+    for row in saved.cells.values().filter(|row| row.user == user && has_source(row.source)) {
+        let mut cell = row.cell;
+        if !saved.sources.contains_key(&(user, row.source.0)) {
+            // Under its new name nobody else knows it yet.
+            cell.send_again(0);
+        }
+        ledger.load_cell(row.day, row.source, cell);
     }
     for row in saved.attendance.values().filter(|row| row.user == user) {
         ledger.load_attendance(row.day, row.mark);

@@ -26,6 +26,7 @@ use super::set_aside::BadRow;
 use super::source::SourceRow;
 use super::transaction::WriteTx;
 use super::{Options, beside, meta};
+use crate::domain::column::SourceId;
 use crate::domain::day::Day;
 use crate::error::Result;
 
@@ -64,6 +65,8 @@ impl Saved {
         let mut users: Vec<i64> = self.ledgers.keys().copied().collect();
         users.extend(self.cells.keys().map(|key| key.0));
         users.extend(self.attendance.keys().map(|key| key.0));
+        // Of whom nothing is left but that everything was erased: that must not be forgotten.
+        users.extend(self.eras.keys());
         users.sort_unstable();
         users.dedup();
         users
@@ -93,19 +96,38 @@ impl Saved {
     }
 
     /// Writes a user's kept changes into the new file: all of them, or, where one is missing, none but what
-    /// overrules them, so that every device is told everything again.
+    /// overrules them, so that every device is told everything again. Where facts are missing, the ledger as it
+    /// was cannot be told from the changes any more.
     pub(crate) fn put_changes(&mut self, tx: &WriteTx<'_>, user: i64, revision: i64) -> Result<()> {
         let changes: Vec<ChangeRow> = self.changes.values().filter(|row| row.user == user).cloned().collect();
         let Some(mut era) = self.eras.remove(&user) else { return Ok(()) };
-        era.lives += 1;
-        if i64::try_from(changes.len()) == Ok(era.changes) {
+        if i64::try_from(changes.len()) != Ok(era.changes) {
+            era.lose_rows();
+            era.complete_from = revision.max(era.seq);
+            era.changes = 0;
+        } else if self.has_all_facts(user, &changes) {
+            era.lives = era.lives.saturating_add(1);
             row::put(tx, changes.into_iter())?;
         } else {
-            era.complete_from = revision.max(era.seq);
-            era.history_from_ms = Some(era.last_ms);
-            era.changes = 0;
+            era.lose_rows();
+            row::put(tx, changes.into_iter())?;
         }
         row::put(tx, std::iter::once(era))
+    }
+
+    /// Whether as many facts were found as the ledger counts, each as its last change left it.
+    fn has_all_facts(&self, user: i64, changes: &[ChangeRow]) -> bool {
+        let Some(ledger) = self.ledgers.get(&user) else { return false };
+        let cells = self.cells.keys().filter(|key| key.0 == user).count();
+        let attended = self.attendance.keys().filter(|key| key.0 == user).count();
+        // By transaction: a later change takes the place of an earlier one.
+        let newest: BTreeMap<_, _> = changes.iter().map(|row| ((row.day, row.source), row.to)).collect();
+        let agrees = |day: Day, source: Option<SourceId>, to| match source {
+            None => self.attendance.contains_key(&(user, day)),
+            Some(id) => self.cells.get(&(user, day, id.0)).is_some_and(|row| row.cell.register == to),
+        };
+        (cells, attended) == (ledger.rows.cells, ledger.rows.attended)
+            && newest.into_iter().all(|((day, source), to)| agrees(day, source, to))
     }
 
     fn take_cell(&mut self, row: CellRow) {

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use super::era::EraRow;
 use super::locked::Ended;
 use super::transaction::WriteTx;
-use super::{Loaded, Store, change, check_user, era, erase, keeping, ledger, meta, row};
+use super::{Loaded, Options, Store, change, check_user, era, erase, keeping, ledger, meta, row};
 use crate::delivery::{Answer, Batch, Identity};
 use crate::domain::canary;
 use crate::domain::code::{Code, Refusal};
@@ -29,8 +29,7 @@ pub const PAGE_FACTS_MAX: usize = 1_000;
 /// How far a client's generation may be ahead: more erasures than a server can have lost with a backup.
 pub const GENERATION_LEAD_MAX: u32 = 1_000;
 
-/// The name that the store's own first opening gave it, and its present life.
-const STORE: &str = "server";
+/// The present life of the store; none in its first one.
 const INCARNATION: &str = "incarnation";
 
 /// What a server answers to a batch.
@@ -119,48 +118,31 @@ impl Store {
         let rules_version = self.options.rules.version();
         self.recovering(|store| {
             store.locked(&mut |tx, store| {
-                let server = Server::of(tx)?;
-                let (mut loaded, noted) = Loaded::load_for_write(tx, user, store.options.keeping())?;
-                let ours = server.identity(user, loaded.era.as_ref());
-                if let Some(theirs) = &batch.identity {
-                    if theirs.ledger != ours.ledger
-                        || theirs.generation > ours.generation + GENERATION_LEAD_MAX
-                    {
-                        return Ok(Ended {
-                            result: Ok(Reply::OtherLedger(ours)),
-                            keep: !noted.is_empty(),
-                            noted,
-                        });
-                    }
-                    let is_older = theirs.generation < ours.generation;
-                    if is_older && !canary::sings("older generations are taken") {
-                        return Ok(Ended { result: Ok(Reply::Erased(ours)), keep: !noted.is_empty(), noted });
-                    }
-                    if theirs.generation > ours.generation {
-                        // This store is a backup from before the erasure.
-                        erase_user(tx, user, &mut loaded, theirs.generation, now)?;
-                        loaded = Loaded::load_for_write(tx, user, store.options.keeping())?.0;
-                    }
-                }
-                let identity = server.identity(user, loaded.era.as_ref());
+                let server = Server::of(tx, &store.options)?;
+                let (loaded, noted) = Loaded::load_for_write(tx, user, store.options.keeping())?;
+                let (mut loaded, met) = match server.meet(tx, user, loaded, batch, now)? {
+                    Ok(met) => met,
+                    Err(reply) => return Ok(Ended { result: Ok(reply), keep: !noted.is_empty(), noted }),
+                };
                 loaded.ledger.notes.origin = Origin::Device(device.to_owned());
                 loaded.ledger.notes.at_ms = now.unix_ms;
                 let Ingested { mut receipt, changes, .. } =
                     take_batch(&mut loaded.ledger, &batch.facts, policy, now);
-                let keep = !loaded.ledger.is_saved() || !noted.is_empty();
-                if !loaded.ledger.is_saved() {
+                let changed = !loaded.ledger.is_saved();
+                if changed {
                     loaded.save(tx)?;
                 }
                 let complete_to = fill_page(tx, &loaded, batch.since, &mut receipt.facts)?;
                 let answer = Answer {
-                    identity,
+                    identity: server.identity(user, loaded.era.as_ref()),
                     incarnation: server.incarnation(loaded.era.as_ref()),
                     rules_version,
                     since: batch.since,
                     complete_to: complete_to.unwrap_or(receipt.revision),
                     receipt,
                 };
-                Ok(Ended { result: Ok(Reply::Receipt { answer: Box::new(answer), changes }), keep, noted })
+                let result = Ok(Reply::Receipt { answer: Box::new(answer), changes });
+                Ok(Ended { result, keep: changed || met || !noted.is_empty(), noted })
             })
         })
     }
@@ -198,7 +180,7 @@ impl Store {
         self.recovering(|store| {
             erase::overwrite(store.connected()?, true)?;
             let erased = store.locked(&mut |tx, store| {
-                let server = Server::of(tx)?;
+                let server = Server::of(tx, &store.options)?;
                 let (mut loaded, _) = Loaded::load_for_write(tx, user, store.options.keeping())?;
                 let raised = u32::from(!canary::sings("erasure raises no generation"));
                 let generation = loaded.era.as_ref().map_or(0, |era| era.generation).saturating_add(raised);
@@ -222,8 +204,8 @@ impl Store {
     /// As [`Store::ingest`].
     pub fn begin_incarnation(&mut self, nonce: &str) -> Result<()> {
         self.recovering(|store| {
-            store.locked(&mut |tx, _| {
-                Server::of(tx)?;
+            store.locked(&mut |tx, store| {
+                Server::of(tx, &store.options)?;
                 meta::set(tx, INCARNATION, &hashed(&["incarnation", nonce]))?;
                 Ok(Ended { result: Ok(()), keep: true, noted: Vec::new() })
             })
@@ -284,31 +266,13 @@ impl Store {
             Some(row) => keeping::changes(snapshot, row.user),
         })
     }
-
-    /// Gives a server's file its name, where it has none.
-    pub(super) fn name_server(&mut self) -> Result<()> {
-        let Some(nonce) = self.options.server.clone() else { return Ok(()) };
-        if meta::get(self.connected()?, STORE)?.is_some() {
-            return Ok(());
-        }
-        self.locked(&mut |tx, _| {
-            // Another process may have named it while this one waited.
-            let unnamed = meta::get(tx, STORE)?.is_none();
-            if unnamed {
-                meta::set(tx, STORE, &hashed(&["store", &nonce]))?;
-                meta::set(tx, INCARNATION, &hashed(&["incarnation", &nonce]))?;
-            }
-            Ok(Ended { result: Ok(()), keep: unnamed, noted: Vec::new() })
-        })
-    }
 }
 
-/// After rows of many users were lost, a server's file has a new life, which follows from the old one.
-pub(super) fn begin_life_after(tx: &WriteTx<'_>) -> Result<()> {
-    match meta::get(tx, INCARNATION)? {
-        None => Ok(()),
-        Some(before) => meta::set(tx, INCARNATION, &hashed(&["life after", &before])),
-    }
+/// After rows of many users were lost, a server's file has a new life, which follows from the old one and from what
+/// was found.
+pub(super) fn begin_life_after(tx: &WriteTx<'_>, found: &str) -> Result<()> {
+    let before = meta::get(tx, INCARNATION)?.unwrap_or_default();
+    meta::set(tx, INCARNATION, &hashed(&["life after", &before, found]))
 }
 
 /// Whose store this is.
@@ -318,11 +282,15 @@ struct Server {
 }
 
 impl Server {
-    fn of(connection: &Connection) -> Result<Server> {
-        match (meta::get(connection, STORE)?, meta::get(connection, INCARNATION)?) {
-            (Some(store), Some(incarnation)) => Ok(Server { store, incarnation }),
-            _ => Err(Error::Internal("this store was not opened as a server's: see Options::server".into())),
-        }
+    fn of(connection: &Connection, options: &Options) -> Result<Server> {
+        let Some(name) = options.server_name() else {
+            return Err(Error::Internal("this store was not opened as a server's: see Options::server".into()));
+        };
+        let life = meta::get(connection, INCARNATION)?;
+        Ok(Server {
+            store: hashed(&["store", name]),
+            incarnation: life.unwrap_or_else(|| hashed(&["first life", name])),
+        })
     }
 
     /// The name of a user's ledger: the same for ever, and nobody can tell the user from it.
@@ -332,6 +300,43 @@ impl Server {
 
     fn identity(&self, user: &str, era: Option<&EraRow>) -> Identity {
         Identity { ledger: self.ledger(user), generation: era.map_or(0, |era| era.generation) }
+    }
+
+    /// Looks at whom the client takes this server for. Gives the ledger to go on with, and whether something was
+    /// written; or the answer, where nothing of the batch may be taken.
+    fn meet(
+        &self,
+        tx: &WriteTx<'_>,
+        user: &str,
+        mut loaded: Loaded,
+        batch: &Batch,
+        now: Now,
+    ) -> Result<std::result::Result<(Loaded, bool), Reply>> {
+        let ours = self.identity(user, loaded.era.as_ref());
+        let mut wrote = false;
+        if let Some(theirs) = &batch.identity {
+            let lead_max = ours.generation.saturating_add(GENERATION_LEAD_MAX);
+            if theirs.ledger != ours.ledger || theirs.generation > lead_max {
+                return Ok(Err(Reply::OtherLedger(ours)));
+            }
+            let is_older = theirs.generation < ours.generation;
+            if is_older && !canary::sings("older generations are taken") {
+                return Ok(Err(Reply::Erased(ours)));
+            }
+            if theirs.generation > ours.generation {
+                // This store is a backup from before the erasure.
+                erase_user(tx, user, &mut loaded, theirs.generation, now)?;
+                loaded = Loaded::load_for_write(tx, user, loaded.keeping())?.0;
+                wrote = true;
+            }
+        }
+        if batch.since > loaded.ledger.revision() {
+            // The client has seen a revision that this store lost: a backup, of which nobody told it. Once the
+            // revision has grown to what the client knows, it could not tell any more.
+            loaded.begin_life(tx, now)?;
+            wrote = true;
+        }
+        Ok(Ok((loaded, wrote)))
     }
 
     fn incarnation(&self, era: Option<&EraRow>) -> String {

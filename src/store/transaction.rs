@@ -61,7 +61,8 @@ pub(crate) fn read<T>(connection: &Connection, f: impl FnOnce(&Connection) -> Re
         // The snapshot must not stay open; an error here has nothing to undo.
         let _ = run(connection, "ROLLBACK");
     }
-    ended.and(result)
+    // What went wrong first: a full disk ends the transaction by itself, and then there is none to end.
+    result.and_then(|value| ended.map(|()| value))
 }
 
 fn run(connection: &Connection, sql: &str) -> Result<()> {

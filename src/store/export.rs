@@ -1,0 +1,433 @@
+//! A user's whole ledger as lines of JSON, out and in again: to move it, to keep it, to hand it to its owner.
+//!
+//! What is exported is what the rules know: sources by name, cells and attendance with what the device knows
+//! about them, counters, remarks, history. Left out is what belongs to one file: source numbers, the state of
+//! delivery, which changes a device has heard of. So two stores that know the same give the same bytes.
+
+mod intake;
+mod line;
+
+use std::io::{BufRead, Write};
+
+use rusqlite::Connection;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::change::{self, ChangeRow};
+use super::era::EraRow;
+use super::locked::Ended;
+use super::{Loaded, Store, check_user, transaction};
+use crate::domain::code::{Code, Refusal};
+use crate::domain::day::{Day, Now};
+use crate::domain::dirty::RowCounts;
+use crate::domain::ledger::Ledger;
+use crate::domain::register::Register;
+use crate::domain::steps::Source;
+use crate::error::{Error, Result};
+use line::{
+    AttendedLine, BaselineLine, CellLine, ChangeLine, EndLine, Header, Line, OwnCountLine, RegisterLine,
+    RemarkLine, SourceLine,
+};
+
+/// The version of the files that this library writes; it reads this one and every released one before.
+pub const EXPORT_VERSION: u64 = 1;
+/// The longest line of an export in bytes: an origin of 256 bytes, each of which takes six once it is escaped
+/// (1,536), and at most 400 for the names, numbers and braces around it; rounded up.
+pub const EXPORT_LINE_MAX: usize = 2_048;
+/// The most lines of an export: 16 sources on each of the 36,525 days of a century are 584,400 cells, and
+/// 415,600 are left for attendance, counters, remarks and history.
+pub const EXPORT_LINES_MAX: u64 = 1_000_000;
+
+/// How many lines of each kind an export has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Exported {
+    /// Sources.
+    pub sources: u64,
+    /// Cells: registers, with what the device knows about them.
+    pub cells: u64,
+    /// Attended days.
+    pub attended: u64,
+    /// Baselines of counters.
+    pub baselines: u64,
+    /// Days to which this device's counters gave steps.
+    pub own_counts: u64,
+    /// Remarks.
+    pub remarks: u64,
+    /// Changes of the history.
+    pub changes: u64,
+}
+
+/// What an import brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Imported {
+    /// How many lines of each kind.
+    pub lines: Exported,
+    /// The generation of the ledger since: the file's, or the store's own where that is higher.
+    pub generation: u32,
+}
+
+/// Why an export was not imported. Nothing was stored. It tells the line and the rule, never what the line said.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImportError {
+    /// A line breaks a rule.
+    #[error("line {line}: {rule}")]
+    Line {
+        /// From 1.
+        line: u64,
+        /// The rule.
+        rule: ImportRule,
+    },
+    /// The file was written by a newer version of this library.
+    #[error("the export has version {found}, this library knows {EXPORT_VERSION}: update it")]
+    Newer {
+        /// The version of the file.
+        found: u64,
+    },
+    /// The user has a ledger already: an import would mix two.
+    #[error("the ledger is not empty: erase it first, or import for another user")]
+    NotEmpty,
+    /// The store, or the reader of the file, failed.
+    #[error(transparent)]
+    Store(#[from] Error),
+}
+
+/// The rules of an export's lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImportRule {
+    /// The first line is no header of an export.
+    #[error("not the first line of an export")]
+    NotAnExport,
+    /// Not JSON, not a line of an export, or a member that does not fit its type.
+    #[error("not a line of an export")]
+    Malformed,
+    /// The same value in another form: spaces, another order of members.
+    #[error("not in the canonical form")]
+    NotCanonical,
+    /// A line above [`EXPORT_LINE_MAX`].
+    #[error("a line has at most 2048 bytes")]
+    TooLong,
+    /// More lines than [`EXPORT_LINES_MAX`].
+    #[error("an export has at most 1000000 lines")]
+    TooManyLines,
+    /// Cells that are further apart than memory can hold.
+    #[error("the days from the first to the last of every source are at most 1168784 together")]
+    TooWide,
+    /// The line has the key of the one before it.
+    #[error("the line repeats the one before it")]
+    Repeated,
+    /// The line belongs before the one before it.
+    #[error("the lines are out of order")]
+    OutOfOrder,
+    /// A source that no line named.
+    #[error("the source is not among the sources of the export")]
+    UnknownSource,
+    /// A value that the rules of the ledger refuse.
+    #[error("{0}")]
+    Refused(Refusal),
+    /// A generation, revision, transaction or time that does not fit the others.
+    #[error("{0}")]
+    Inconsistent(&'static str),
+    /// The file ends before its last line.
+    #[error("the export is cut off here")]
+    Cut,
+    /// The digest or the number of lines disagrees.
+    #[error("the export was changed: its digest disagrees")]
+    Damaged,
+    /// Something follows the last line.
+    #[error("something follows the last line")]
+    Trailing,
+}
+
+impl ImportError {
+    /// The stable code, the same in every language.
+    pub const fn code(&self) -> Code {
+        match self {
+            ImportError::Line { rule: ImportRule::Refused(refusal), .. } => refusal.code(),
+            ImportError::Line { .. } | ImportError::NotEmpty | ImportError::Newer { .. } => Code::BadValue,
+            ImportError::Store(error) => error.code(),
+        }
+    }
+}
+
+impl Store {
+    /// Writes everything of a user as lines of JSON, from one snapshot: a header, the ledger, its history, and
+    /// a last line by which a cut or changed file is noticed. The same facts give the same bytes. Nothing in it
+    /// names the user. The snapshot stays open until the last line is taken.
+    ///
+    /// ```
+    /// use manbo::{Now, Options, Reading, Source, StepBook, Store};
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// let path = dir.path().join("steps.db");
+    /// let now = Now::on("2022-10-04".parse()?);
+    /// StepBook::open(&path, &Options::new())?.record(&Reading::new(now.today, Source::new("watch")?, 8_500), now)?;
+    /// let mut file = Vec::new();
+    /// let told = Store::open(&path, &Options::new())?.export("", &mut file)?;
+    /// assert_eq!((told.sources, told.cells), (1, 1));
+    ///
+    /// let mut other = Store::open(dir.path().join("other.db"), &Options::new())?;
+    /// assert_eq!(other.import("ana", &mut &file[..], now)?.lines, told);
+    /// let mut again = Vec::new();
+    /// other.export("ana", &mut again)?;
+    /// assert_eq!(again, file);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of the storage, and `storage_full` or `storage_locked` where `out` fails.
+    pub fn export(&mut self, user: &str, out: &mut dyn Write) -> Result<Exported> {
+        // What is damaged is set aside first.
+        self.load(user)?;
+        let mut begun = false;
+        self.recovering(|store| {
+            if begun {
+                return Err(Error::Internal("the file was mended while it was exported: begin again".into()));
+            }
+            let keeping = store.options.keeping();
+            transaction::read(store.connected()?, |snapshot| {
+                let (loaded, bad) = Loaded::load(snapshot, user, keeping)?;
+                if !bad.is_empty() {
+                    return Err(Error::Corrupt("rows are damaged and cannot be set aside".into()));
+                }
+                // Before the first line is out: what is damaged can be mended only until then.
+                check_changes(snapshot, &loaded)?;
+                begun = true;
+                export(snapshot, &loaded, out)
+            })
+        })
+    }
+
+    /// Reads an export into the empty ledger of a user, in one transaction, and checks every value. On a
+    /// server every device is told everything afterwards. The write lock is held while `input` is read: give it
+    /// bytes that are here, not ones that are still to come.
+    ///
+    /// The generation is never lowered. On a server the revision is at least the file's last transaction.
+    ///
+    /// # Errors
+    /// An [`ImportError`]; then nothing was stored.
+    pub fn import(
+        &mut self,
+        user: &str,
+        input: &mut dyn BufRead,
+        now: Now,
+    ) -> std::result::Result<Imported, ImportError> {
+        check_user(user)?;
+        // A damaged file is mended first: the input can be read only once.
+        self.load(user)?;
+        self.locked(&mut |tx, store| {
+            let keeping = store.options.keeping();
+            let (loaded, noted) = Loaded::load_for_write(tx, user, keeping)?;
+            let changes = loaded.era.as_ref().map_or(0, |era| era.changes);
+            let taken = if loaded.ledger.row_counts() == RowCounts::default() && changes == 0 {
+                intake::take(tx, user, &loaded, keeping, input, now)
+            } else {
+                Err(ImportError::NotEmpty)
+            };
+            let keep = taken.is_ok();
+            Ok(Ended { result: Ok(taken), keep, noted: if keep { noted } else { Vec::new() } })
+        })?
+    }
+}
+
+/// The changes of a user must be those that were counted, and each of a source that has a name.
+fn check_changes(snapshot: &Connection, loaded: &Loaded) -> Result<()> {
+    let (Some(user), Some(era)) = (loaded.user(), &loaded.era) else { return Ok(()) };
+    let (mut found, mut named) = (0, true);
+    let sound = change::each(snapshot, user, |row| {
+        found += 1;
+        named &= row.source.is_none_or(|id| loaded.ledger.source_name(id).is_some());
+        Ok(())
+    })?;
+    if sound && named && found == era.changes {
+        return Ok(());
+    }
+    Err(Error::Corrupt("changes of the history have vanished or are damaged".into()))
+}
+
+fn header(ledger: &Ledger, era: Option<&EraRow>) -> Header {
+    let kept = era.filter(|era| era.is_whole());
+    Header {
+        manbo_export: EXPORT_VERSION,
+        generation: era.map_or(0, |era| era.generation),
+        revision: ledger.revision,
+        transaction: era.and_then(|era| u64::try_from(era.seq).ok()).unwrap_or(0),
+        history_kept: kept.is_some(),
+        history_from_ms: kept.and_then(|era| era.history_from_ms),
+        last_change_ms: era.map(|era| era.last_ms).filter(|ms| *ms != i64::MIN),
+    }
+}
+
+fn export(snapshot: &Connection, loaded: &Loaded, out: &mut dyn Write) -> Result<Exported> {
+    let ledger = &loaded.ledger;
+    let mut file = Lines { out, hasher: Sha256::new(), written: 0 };
+    file.put(&header(ledger, loaded.era.as_ref()))?;
+    let mut told = Exported::default();
+    let mut sources: Vec<_> = ledger.sources.iter().map(|entry| (entry.name, entry.read_by_device)).collect();
+    sources.sort_unstable();
+    for (name, read_by_device) in sources {
+        told.sources += 1;
+        file.put(&Line::Source(SourceLine { name, read_by_device }))?;
+    }
+    export_facts(ledger, &mut file, &mut told)?;
+    export_counters(ledger, &mut file, &mut told)?;
+    let mut remarks: Vec<_> = ledger
+        .remarks
+        .iter()
+        .filter_map(|((day, id, kind), remark)| Some(((*day, ledger.source_name(*id)?, *kind), remark)))
+        .collect();
+    remarks.sort_unstable_by_key(|(key, _)| *key);
+    for ((day, source, _), remark) in remarks {
+        told.remarks += 1;
+        let event = remark.event.clone();
+        file.put(&Line::Remark(RemarkLine { day, source, at_ms: remark.at_ms, event }))?;
+    }
+    if let Some(user) = loaded.user().filter(|_| loaded.era.is_some()) {
+        told.changes = export_changes(snapshot, user, ledger, &mut file)?;
+    }
+    file.end()?;
+    Ok(told)
+}
+
+fn export_facts(ledger: &Ledger, file: &mut Lines<'_>, told: &mut Exported) -> Result<()> {
+    let mut cells: Vec<_> =
+        ledger.each_cell().filter_map(|(id, day, cell)| Some((day, ledger.source_name(id)?, cell))).collect();
+    cells.sort_unstable_by_key(|(day, source, _)| (*day, *source));
+    for (day, source, cell) in cells {
+        told.cells += 1;
+        file.put(&Line::Cell(CellLine::of(day, source, cell)))?;
+    }
+    for (day, mark) in &ledger.attendance {
+        told.attended += 1;
+        file.put(&Line::Attended(AttendedLine::of(*day, *mark)))?;
+    }
+    Ok(())
+}
+
+fn export_counters(ledger: &Ledger, file: &mut Lines<'_>, told: &mut Exported) -> Result<()> {
+    let named = |id| ledger.source_name(id);
+    let mut baselines: Vec<_> =
+        ledger.baselines.iter().filter_map(|(id, baseline)| Some((named(*id)?, baseline))).collect();
+    baselines.sort_unstable_by_key(|(source, _)| *source);
+    for (source, baseline) in baselines {
+        told.baselines += 1;
+        let boot = baseline.boot.clone();
+        file.put(&Line::Baseline(BaselineLine { source, boot, count: baseline.count }))?;
+    }
+    let counts = ledger.own_counts.iter();
+    let mut counts: Vec<_> = counts.filter_map(|((id, day), n)| Some((*day, named(*id)?, *n))).collect();
+    counts.sort_unstable();
+    for (day, source, count) in counts {
+        told.own_counts += 1;
+        file.put(&Line::OwnCount(OwnCountLine { day, source, count }))?;
+    }
+    Ok(())
+}
+
+/// The changes as they happened; those of one day in one transaction, which lie by source number, by name.
+fn export_changes(snapshot: &Connection, user: i64, ledger: &Ledger, file: &mut Lines<'_>) -> Result<u64> {
+    let mut told = 0;
+    let mut together: Vec<(Option<Source>, ChangeRow)> = Vec::new();
+    let place = |row: &ChangeRow| -> (i64, Day) { (row.seq, row.day) };
+    change::each(snapshot, user, |row| {
+        if together.last().is_some_and(|(_, last)| place(last) != place(&row)) {
+            told += put_changes(&mut together, file)?;
+        }
+        together.push((row.source.and_then(|id| ledger.source_name(id)), row));
+        Ok(())
+    })?;
+    told += put_changes(&mut together, file)?;
+    Ok(told)
+}
+
+fn put_changes(together: &mut Vec<(Option<Source>, ChangeRow)>, file: &mut Lines<'_>) -> Result<u64> {
+    together.sort_unstable_by_key(|(source, _)| *source);
+    let mut told = 0;
+    for (source, row) in together.drain(..) {
+        told += 1;
+        let register =
+            |register: Option<Register>| register.map(RegisterLine::of).filter(|_| source.is_some());
+        file.put(&Line::Change(ChangeLine {
+            transaction: u64::try_from(row.seq).unwrap_or(0),
+            day: row.day,
+            source,
+            at_ms: row.at_ms,
+            origin: row.origin.to_text().into_owned(),
+            from: register(row.from),
+            to: register(Some(row.to)),
+        }))?;
+    }
+    Ok(told)
+}
+
+/// An export under way: counts its lines and digests its bytes.
+struct Lines<'o> {
+    out: &'o mut dyn Write,
+    hasher: Sha256,
+    written: u64,
+}
+
+impl Lines<'_> {
+    fn put(&mut self, line: &impl Serialize) -> Result<()> {
+        let text = text(line)?;
+        self.hasher.update(&text);
+        self.written += 1;
+        self.write(&text)
+    }
+
+    fn end(mut self) -> Result<()> {
+        let digest = digest(std::mem::take(&mut self.hasher));
+        let text = text(&Line::End(EndLine { lines: self.written, digest }))?;
+        self.write(&text)?;
+        self.out.flush().map_err(|error| Error::of_io(&error))
+    }
+
+    fn write(&mut self, text: &[u8]) -> Result<()> {
+        self.out.write_all(text).map_err(|error| Error::of_io(&error))
+    }
+}
+
+/// A line in the one form that it has, with its end.
+fn text(line: &impl Serialize) -> Result<Vec<u8>> {
+    // No line has a part that JSON cannot write.
+    let mut text = serde_json::to_vec(line).map_err(|error| Error::Internal(error.into()))?;
+    text.push(b'\n');
+    Ok(text)
+}
+
+/// As [`wire::digest`](crate::wire::digest) of all the bytes.
+fn digest(hasher: Sha256) -> String {
+    hasher.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_digest_of_an_export_is_that_of_a_message() {
+        for message in [&b""[..], b"{\"manbo_export\":1}\n"] {
+            assert_eq!(digest(Sha256::new_with_prefix(message)), crate::wire::digest(message));
+        }
+    }
+
+    #[test]
+    fn the_longest_line_fits() {
+        let origin = "\u{1}".repeat(crate::domain::history::ORIGIN_LEN_MAX);
+        let register = RegisterLine::of(Register {
+            epoch: u16::MAX,
+            counts: Some(crate::Counts::new(crate::STEPS_MAX, crate::STEPS_MAX)),
+        });
+        let line = Line::Change(ChangeLine {
+            transaction: u64::MAX,
+            day: Day::LAST,
+            source: Source::new(&"z".repeat(crate::SOURCE_LEN_MAX)).ok(),
+            at_ms: i64::MIN,
+            origin,
+            from: Some(register),
+            to: Some(register),
+        });
+        let len = text(&line).unwrap().len();
+        assert!((1_537 + 200..EXPORT_LINE_MAX).contains(&len), "{len}");
+    }
+}
