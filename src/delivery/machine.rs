@@ -13,7 +13,7 @@ use super::policy::{
 };
 use crate::domain::canary;
 use crate::domain::code::{Code, Refusal};
-use crate::domain::day::Now;
+use crate::domain::day::{Day, Now};
 use crate::domain::fact::Fact;
 use crate::domain::ingest::IngestPolicy;
 use crate::domain::ledger::Ledger;
@@ -263,7 +263,7 @@ impl Delivery {
     ) -> Result<Reported, Refusal> {
         let is_late = of.is_some_and(|ticket| self.in_flight.as_ref().is_none_or(|now| now.ticket != ticket));
         let follows = follows(outcome, self.identity.as_ref());
-        if is_late && matches!(follows, Follows::Halve | Follows::Retry { .. }) {
+        if is_late && matches!(follows, Follows::Halve | Follows::Pause | Follows::Retry { .. }) {
             return Ok(Reported::default());
         }
         let sent = if is_late { None } else { self.in_flight.take() };
@@ -320,6 +320,12 @@ impl Delivery {
         *self = Delivery { identity, attempts: self.attempts, ..Delivery::default() };
     }
 
+    /// What begins anew where the state was lost, but for whose ledger it is.
+    #[cfg_attr(not(feature = "sqlite"), allow(dead_code, reason = "only a store loses it"))]
+    pub(crate) fn of(identity: Option<Identity>) -> Delivery {
+        Delivery { identity, ..Delivery::default() }
+    }
+
     /// Whose ledger this is, as far as a server named it.
     pub fn identity(&self) -> Option<&Identity> {
         self.identity.as_ref()
@@ -343,7 +349,7 @@ impl Delivery {
         Health {
             pending: ledger.pending_count(),
             oldest_pending_age_ms: ledger
-                .oldest_pending_ms()
+                .oldest_pending_ms(Day::LAST)
                 .map(|since| now_ms.saturating_sub(since).max(0)),
             parked: ledger.parked().iter().fold(BTreeMap::new(), |mut by_reason, refused| {
                 *by_reason.entry(refused.code).or_default() += 1;
@@ -389,12 +395,15 @@ impl Delivery {
         let earliest = hold.map_or(now.unix_ms, |hold| hold.until_ms);
         let at = |at_ms: i64, reason| Due { at_ms: at_ms.max(earliest), reason };
         let mut dues = Vec::new();
-        if let Some(oldest_ms) = ledger.oldest_pending_ms() {
+        let latest = IngestPolicy::at(now.unix_ms).latest_day;
+        if let Some(oldest_ms) = ledger.oldest_pending_ms(latest) {
             dues.push(at(oldest_ms.saturating_add(PENDING_AGE_MS), DueReason::Age));
-            if ledger.pending_count() >= PENDING_FACTS {
+            let may_go: Vec<Fact> =
+                ledger.pending().into_iter().filter(|fact| fact.day() <= latest).collect();
+            if may_go.len() >= PENDING_FACTS {
                 dues.push(at(now.unix_ms, DueReason::Number));
             }
-            if ledger.pending().iter().any(|fact| fact.day() < now.today) {
+            if may_go.iter().any(|fact| fact.day() < now.today) {
                 dues.push(at(now.unix_ms, DueReason::DayRollover));
             }
             if let Some(seal_ms) = seal_ms.filter(|seal_ms| *seal_ms > now.unix_ms) {
@@ -444,8 +453,12 @@ impl Delivery {
     fn halve(&mut self, ledger: &mut Ledger, sent: Option<InFlight>, moment: Moment) -> Reported {
         match sent {
             Some(InFlight { only: Some(fact), .. }) if !canary::sings("single facts are never parked") => {
+                let before = ledger.parked().len();
                 ledger.answer(&fact, Some(Code::Unexplained));
-                Reported { notices: vec![Notice::Parked { facts: 1 }], ..Reported::default() }
+                // What grew meanwhile is another value, and goes with the next batch.
+                let parks = ledger.parked().len() > before;
+                let notices = if parks { vec![Notice::Parked { facts: 1 }] } else { Vec::new() };
+                Reported { notices, ..Reported::default() }
             }
             Some(InFlight { facts, only: None, .. }) if facts > 1 => {
                 self.facts_max = if canary::sings("batches are never halved") { facts } else { facts / 2 };
@@ -474,9 +487,10 @@ impl Delivery {
         let mut notices = Vec::new();
         let complete_to =
             if canary::sings("watermark runs ahead of the pages") { receipt.revision } else { complete_to };
+        // Below what the client named, not below what is known now: a late answer is older, and nothing was lost.
         let restored = !canary::sings("restored servers unnoticed")
             && (self.incarnation.as_ref().is_some_and(|known| *known != incarnation)
-                || self.watermark.is_some_and(|watermark| receipt.revision < watermark));
+                || receipt.revision < since);
         if restored {
             ledger.send_all_again(now_ms);
             notices.push(Notice::ServerRestored);
@@ -493,7 +507,7 @@ impl Delivery {
         }
         self.identity = Some(identity);
         self.incarnation = Some(incarnation);
-        self.revision = receipt.revision;
+        self.revision = if restored { receipt.revision } else { self.revision.max(receipt.revision) };
         self.watermark = match self.watermark {
             // What a restored server says is complete only from its beginning on.
             _ if restored => None,

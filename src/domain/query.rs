@@ -79,11 +79,12 @@ impl Ledger {
         self.pending
     }
 
-    /// Since when the oldest pending fact waits, in Unix milliseconds.
-    pub fn oldest_pending_ms(&self) -> Option<i64> {
+    /// Since when the oldest pending fact of a day up to this one waits, in Unix milliseconds.
+    pub fn oldest_pending_ms(&self, latest: Day) -> Option<i64> {
         let cells = self.sources.iter().flat_map(|entry| entry.cells.iter());
-        let cells = cells.filter_map(|(_, cell)| cell.pending_since_ms());
-        cells.chain(self.attendance.values().filter_map(|mark| mark.pending_since_ms)).min()
+        let cells = cells.map(|(day, cell)| (day, cell.pending_since_ms()));
+        let days = self.attendance.iter().map(|(day, mark)| (*day, mark.pending_since_ms));
+        cells.chain(days).filter(|(day, _)| *day <= latest).filter_map(|(_, since_ms)| since_ms).min()
     }
 
     /// The facts that the server refused, with its reasons: kept, visible, out of the way of the others.

@@ -39,6 +39,11 @@ const SQLITE_MIN: i32 = 3_051_003;
 /// Opens a ledger file, creating or migrating it where needed. A foreign or newer file is refused
 /// before anything is written.
 pub(crate) fn open(path: &Path, opening: Opening) -> Result<Connection> {
+    open_noting(path, opening).map(|(connection, _)| connection)
+}
+
+/// The same, and whether SQLite took over commits from a WAL that lay there.
+pub(super) fn open_noting(path: &Path, opening: Opening) -> Result<(Connection, bool)> {
     if rusqlite::version_number() < SQLITE_MIN {
         return Err(Error::Internal("this build links an SQLite older than 3.51.3".into()));
     }
@@ -49,7 +54,7 @@ pub(crate) fn open(path: &Path, opening: Opening) -> Result<Connection> {
     })
 }
 
-fn open_checked(path: &Path, opening: Opening) -> Result<Connection> {
+fn open_checked(path: &Path, opening: Opening) -> Result<(Connection, bool)> {
     let waits = ["-wal", "-journal"].iter().any(|suffix| super::beside(path, suffix).exists());
     if waits {
         refuse_untouched(path)?;
@@ -73,11 +78,11 @@ fn open_checked(path: &Path, opening: Opening) -> Result<Connection> {
         return Err(Error::Corrupt("the header names a version that does not exist".into()));
     }
     configure(&connection, opening)?;
+    let recovered = has_recovered(&connection)?;
     schema::migrate(&mut connection, state)?;
     schema::verify(&connection)?;
-    flush_recovered(&connection)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false).map_err(classify)?;
-    Ok(connection)
+    Ok((connection, recovered))
 }
 
 /// Refuses a foreign or newer file without touching it: to look at a file whose WAL or journal waits,
@@ -125,12 +130,17 @@ fn read_only_or(error: Error, path: &Path) -> Error {
     }
 }
 
-/// Moves what a WAL held into the file, and flushes that. SQLite recovers frames that lie in the system's cache
-/// only, also those whose flush failed before the process died: what is appended after such frames would be
-/// lost with them by a power cut, however well it was flushed itself. With an empty WAL this costs nothing.
-fn flush_recovered(connection: &Connection) -> Result<()> {
+/// Whether SQLite found commits in the WAL when it opened the file.
+fn has_recovered(connection: &Connection) -> Result<bool> {
+    // NOOP only counts the frames.
+    let frames = connection.query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| row.get::<_, i64>(1));
+    frames.map(|frames| frames > 0).map_err(classify)
+}
+
+/// Moves what the WAL holds into the file, and flushes that.
+pub(super) fn flush_recovered(connection: &Connection) -> Result<()> {
     let moved = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())).map_err(classify);
-    // A full disk must not keep anyone from reading; the next open tries again.
+    // The commit itself is done; a full disk or another process only leaves this for the next open.
     moved.or_else(|error| if error.is_corrupt() { Err(error) } else { Ok(()) })
 }
 

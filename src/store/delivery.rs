@@ -1,7 +1,8 @@
 //! The state of delivery, in the table `meta` under the user's name: what survives the process.
 //!
-//! It holds nothing that cannot be found out again. Where it is damaged it begins anew, and where rows were
-//! lost it asks anew: everything known is asked of the server once more, and what is pending stays pending.
+//! But for whose ledger it is, which is kept twice, it holds nothing that cannot be found out again. Where it is
+//! damaged it begins anew, and where rows were lost it asks anew: everything known is asked of the server once
+//! more, and what is pending stays pending.
 
 use rusqlite::Connection;
 
@@ -17,15 +18,28 @@ fn key(user: &str) -> String {
     format!("{KEYS}{user}")
 }
 
-pub(crate) fn load(connection: &Connection, user: &str) -> Result<Delivery> {
-    let stored = meta::get(connection, &key(user))?;
-    Ok(stored.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
+/// Whose ledger it is, once more: without the generation, what was erased elsewhere could be sent as new.
+fn identity_key(user: &str) -> String {
+    format!("identity:{user}")
 }
 
-pub(crate) fn save(tx: &WriteTx<'_>, user: &str, delivery: &Delivery) -> Result<()> {
+pub(crate) fn load(connection: &Connection, user: &str) -> Result<Delivery> {
+    let stored = meta::get(connection, &key(user))?;
+    if let Some(state) = stored.and_then(|text| serde_json::from_str(&text).ok()) {
+        return Ok(state);
+    }
+    let identity = meta::get(connection, &identity_key(user))?;
+    Ok(Delivery::of(identity.and_then(|text| serde_json::from_str(&text).ok())))
+}
+
+pub(crate) fn save(tx: &WriteTx<'_>, user: &str, before: &Delivery, delivery: &Delivery) -> Result<()> {
     // The state has no part that JSON cannot write.
-    let text = serde_json::to_string(delivery).map_err(|error| Error::Internal(Cause::from(error)))?;
-    meta::set(tx, &key(user), &text)
+    let internal = |error| Error::Internal(Cause::from(error));
+    meta::set(tx, &key(user), &serde_json::to_string(delivery).map_err(internal)?)?;
+    if before.identity() == delivery.identity() {
+        return Ok(());
+    }
+    meta::set(tx, &identity_key(user), &serde_json::to_string(&delivery.identity()).map_err(internal)?)
 }
 
 /// Rows were lost: what the server knows is asked for from the beginning.
@@ -33,5 +47,5 @@ pub(crate) fn ask_anew(tx: &WriteTx<'_>, user: &str) -> Result<()> {
     let mut state = load(tx, user)?;
     let before = state.clone();
     state.ask_anew();
-    if state == before { Ok(()) } else { save(tx, user, &state) }
+    if state == before { Ok(()) } else { save(tx, user, &before, &state) }
 }

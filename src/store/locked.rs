@@ -40,6 +40,7 @@ impl Store {
             let Ended { result, keep, noted } = step(&tx, self)?;
             if keep {
                 tx.commit()?;
+                self.flush_recovered()?;
             } else {
                 drop(tx);
             }
@@ -127,7 +128,7 @@ impl Store {
                     loaded.save(tx)?;
                 }
                 if state != before {
-                    delivery::save(tx, user, &state)?;
+                    delivery::save(tx, user, &before, &state)?;
                 }
                 let keep = changed || state != before || !noted.is_empty();
                 fresh = result.is_ok().then_some(loaded);
@@ -166,12 +167,13 @@ impl Store {
         self.recovering(|store| {
             erase::overwrite(store.connected()?, true)?;
             let dropped = store.locked(&mut |tx, _| {
-                let mut state = delivery::load(tx, user)?;
+                let before = delivery::load(tx, user)?;
+                let mut state = before.clone();
                 let drops = begin(&mut state);
                 let keep = matches!(drops, Ok(true));
                 if keep {
                     clear(tx, user)?;
-                    delivery::save(tx, user, &state)?;
+                    delivery::save(tx, user, &before, &state)?;
                 }
                 Ok(Ended { result: drops, keep, noted: Vec::new() })
             });
@@ -201,7 +203,8 @@ impl Store {
                     changes = own.ledger.take_over(&signed_out.ledger, now);
                     own.save(tx)?;
                     clear(tx, SIGNED_OUT)?;
-                    delivery::save(tx, SIGNED_OUT, &Delivery::default())?;
+                    let before = delivery::load(tx, SIGNED_OUT)?;
+                    delivery::save(tx, SIGNED_OUT, &before, &Delivery::default())?;
                     let number = own.user().unwrap_or_default().to_string();
                     meta::set(tx, meta::FIRST_USER, &number)?;
                 }
@@ -227,6 +230,7 @@ impl Store {
             return Ok(Saved::Yes);
         }
         tx.commit()?;
+        self.flush_recovered()?;
         Ok(Saved::Yes)
     }
 }

@@ -232,6 +232,8 @@ pub struct Store {
     suspended: bool,
     file: Option<FileId>,
     reads_before_look: u8,
+    /// Whether SQLite took over commits from a WAL that nobody has flushed since, as far as we know.
+    recovered: bool,
     report: Report,
 }
 
@@ -270,6 +272,7 @@ impl Store {
             suspended: false,
             file: None,
             reads_before_look: READS_A_LOOK,
+            recovered: false,
             report,
         };
         store.recovering(Store::notice_other_device)?;
@@ -352,10 +355,11 @@ impl Store {
             let before = FileId::of(&self.path);
             self.file = before;
             recover::check_unseen_damage(&self.path, &self.options)?;
-            let connection = connection::open(&self.path, self.options.opening())?;
+            let (connection, recovered) = connection::open_noting(&self.path, self.options.opening())?;
             self.file = FileId::of(&self.path);
             // Another process may have exchanged the file just now.
             if before.is_none() || before == self.file {
+                self.recovered = recovered;
                 self.connection = Some(connection);
                 return Ok(());
             }
@@ -434,6 +438,17 @@ impl Store {
         }
     }
 
+    /// After the first commit since the file was opened. SQLite takes over what lies in a WAL, also commits that
+    /// are in the system's cache only, and those whose flush failed before the process died: what is appended
+    /// after them would be lost with them by a power cut, however well it was flushed itself. Not at the opening:
+    /// nothing is written to a file before its rows were read.
+    pub(super) fn flush_recovered(&mut self) -> Result<()> {
+        if std::mem::take(&mut self.recovered) {
+            connection::flush_recovered(self.connected()?)?;
+        }
+        Ok(())
+    }
+
     /// The state of delivery, as it was last written.
     pub(crate) fn delivery(&mut self, user: &str) -> Result<Delivery> {
         self.recovering(|store| delivery::load(store.connected()?, user))
@@ -488,6 +503,7 @@ impl Store {
         }
         meta::set(&tx, meta::INSTALL_ID, &id)?;
         tx.commit()?;
+        self.flush_recovered()?;
         self.note(all_noted);
         self.report.from_other_device = known.is_some();
         Ok(())

@@ -197,8 +197,9 @@ impl Store {
         })
     }
 
-    /// Says that this file begins a new life, as after a backup was restored: every device sends everything
-    /// again. `nonce` is a text that no life of this store had.
+    /// Says that this file begins a new life: every device sends everything again. Whoever restores a backup calls
+    /// this; a device that knows a revision beyond the backup's is noticed without, but not after others have
+    /// raised the revision past it. `nonce` is a text that no life of this store had.
     ///
     /// # Errors
     /// As [`Store::ingest`].
@@ -284,7 +285,9 @@ struct Server {
 impl Server {
     fn of(connection: &Connection, options: &Options) -> Result<Server> {
         let Some(name) = options.server_name() else {
-            return Err(Error::Internal("this store was not opened as a server's: see Options::server".into()));
+            return Err(Error::Internal(
+                "this store was not opened as a server's: see Options::server".into(),
+            ));
         };
         let life = meta::get(connection, INCARNATION)?;
         Ok(Server {
