@@ -1,5 +1,6 @@
 //! `StepBook`: the object that an app holds. Fresh ledger -> one pure call -> apply in one transaction.
 
+use std::io::{BufRead, Write};
 use std::path::Path;
 
 use crate::delivery::{Delivery, Due, Health, Moment, Next, Outcome, Reported, Ticket, Trigger};
@@ -19,7 +20,7 @@ use crate::domain::timeline::{Change, DayState};
 use crate::error::{Error, Result};
 use crate::rules::Rules;
 use crate::snapshot::Snapshot;
-use crate::store::{Erased, Loaded, Options, Report, Store};
+use crate::store::{Erased, Exported, ImportError, Imported, Loaded, Options, Report, Store};
 
 /// A reading of a batch that was refused; the others were recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -307,6 +308,23 @@ impl StepBook {
                 Ok(true)
             }
         })
+    }
+
+    /// Writes everything of this person as canonical JSON lines, which [`StepBook::import`] reads.
+    ///
+    /// # Errors
+    /// Those of [`Store::export`].
+    pub fn export(&mut self, out: &mut dyn Write) -> Result<Exported> {
+        self.store.export(&self.user, out)
+    }
+
+    /// Reads an export into this ledger, which must be empty; the server is asked, and told, everything once more.
+    ///
+    /// # Errors
+    /// Those of [`Store::import`]; then nothing was stored.
+    pub fn import(&mut self, input: &mut dyn BufRead, now: Now) -> Result<Imported, ImportError> {
+        self.loaded = None;
+        self.store.import(&self.user, input, now)
     }
 
     /// Every kept change of this ledger, oldest first; none unless [`Options::history`] asks for it.

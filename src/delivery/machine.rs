@@ -188,6 +188,8 @@ pub struct Delivery {
     /// Whether foreground or connectivity asked since the last receipt.
     asked: bool,
     attempts: u64,
+    /// Whether what is not pending may be unknown to the server all the same: the ledger was imported.
+    unproven: bool,
 }
 
 impl Default for Delivery {
@@ -208,6 +210,7 @@ impl Default for Delivery {
             last_trigger_ms: None,
             asked: false,
             attempts: 0,
+            unproven: false,
         }
     }
 }
@@ -318,6 +321,13 @@ impl Delivery {
     pub fn begin_generation(&mut self, generation: u32) {
         let identity = self.identity.take().map(|identity| Identity { generation, ..identity });
         *self = Delivery { identity, attempts: self.attempts, ..Delivery::default() };
+    }
+
+    /// The ledger came from elsewhere: the first server that answers is asked and told everything.
+    #[cfg_attr(not(feature = "sqlite"), allow(dead_code, reason = "only a store imports"))]
+    pub(crate) fn begin_unproven(&mut self) {
+        self.ask_anew();
+        self.unproven = true;
     }
 
     /// What begins anew where the state was lost, but for whose ledger it is.
@@ -489,11 +499,14 @@ impl Delivery {
             if canary::sings("watermark runs ahead of the pages") { receipt.revision } else { complete_to };
         // Below what the client named, not below what is known now: a late answer is older, and nothing was lost.
         let restored = !canary::sings("restored servers unnoticed")
-            && (self.incarnation.as_ref().is_some_and(|known| *known != incarnation)
+            && (self.unproven
+                || self.incarnation.as_ref().is_some_and(|known| *known != incarnation)
                 || receipt.revision < since);
         if restored {
             ledger.send_all_again(now_ms);
-            notices.push(Notice::ServerRestored);
+            if !std::mem::take(&mut self.unproven) {
+                notices.push(Notice::ServerRestored);
+            }
         }
         let before = ledger.sizes();
         let changes = ledger.apply_receipt(&receipt, moment.now)?;

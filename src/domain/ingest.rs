@@ -11,6 +11,7 @@ use super::canary;
 use super::code::Refusal;
 use super::day::{Day, Now, UtcOffset};
 use super::fact::{Fact, Refused};
+use super::history::Origin;
 use super::ledger::{Ledger, Operation};
 use super::register::Register;
 use super::steps::{Correction, Counts, Source};
@@ -71,6 +72,7 @@ pub struct Ingested {
 /// raised once if anything changed. `since` is the revision that the client knows; one that knows less gets
 /// every fact. A server that keeps the revision of each change sends less: see [`Store::ingest`](crate::Store::ingest).
 pub fn ingest(server: &mut Ledger, batch: &[Fact], since: u64, policy: IngestPolicy, now: Now) -> Ingested {
+    server.notes.origin = Origin::Device(String::new());
     let mut done = take_batch(server, batch, policy, now);
     if since != done.receipt.revision {
         done.receipt.facts = server.facts();
@@ -80,6 +82,7 @@ pub fn ingest(server: &mut Ledger, batch: &[Fact], since: u64, policy: IngestPol
 
 /// The same, and leaves the facts that the client may not know yet to the caller.
 pub(crate) fn take_batch(server: &mut Ledger, batch: &[Fact], policy: IngestPolicy, now: Now) -> Ingested {
+    server.notes.at_ms = now.unix_ms;
     let mut receipt = Receipt::default();
     let mut written = BTreeSet::new();
     for fact in batch {

@@ -42,6 +42,14 @@ pub(crate) fn save(tx: &WriteTx<'_>, user: &str, before: &Delivery, delivery: &D
     meta::set(tx, &identity_key(user), &serde_json::to_string(&delivery.identity()).map_err(internal)?)
 }
 
+/// The ledger came from elsewhere.
+pub(crate) fn begin_unproven(tx: &WriteTx<'_>, user: &str) -> Result<()> {
+    let before = load(tx, user)?;
+    let mut state = before.clone();
+    state.begin_unproven();
+    save(tx, user, &before, &state)
+}
+
 /// Rows were lost: what the server knows is asked for from the beginning.
 pub(crate) fn ask_anew(tx: &WriteTx<'_>, user: &str) -> Result<()> {
     let mut state = load(tx, user)?;

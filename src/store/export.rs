@@ -178,7 +178,7 @@ impl Store {
     /// Those of the storage, and `storage_full` or `storage_locked` where `out` fails.
     pub fn export(&mut self, user: &str, out: &mut dyn Write) -> Result<Exported> {
         // What is damaged is set aside first.
-        self.load(user)?;
+        self.past(user)?;
         let mut begun = false;
         self.recovering(|store| {
             if begun {

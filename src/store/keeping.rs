@@ -135,7 +135,7 @@ pub(crate) fn event(row: &ChangeRow, ledger: &Ledger) -> Option<HistoryEvent> {
 }
 
 /// The ledger as it was at an instant: what happened later is undone, latest first.
-pub(crate) fn undone(ledger: &Ledger, changes: &[ChangeRow], at_ms: i64) -> Result<Ledger> {
+pub(crate) fn undone(ledger: &Ledger, changes: &[ChangeRow], at_ms: i64, keeping: Keeping) -> Result<Ledger> {
     let mut facts: BTreeMap<(Day, Option<SourceId>), Register> = BTreeMap::new();
     for (id, day, cell) in ledger.each_cell() {
         facts.insert((day, Some(id)), cell.register);
@@ -149,7 +149,9 @@ pub(crate) fn undone(ledger: &Ledger, changes: &[ChangeRow], at_ms: i64) -> Resu
             Some(from) => facts.insert((change.day, change.source), from),
             None => facts.remove(&(change.day, change.source)),
         };
-        revision = u64::try_from(change.seq - 1).unwrap_or(0);
+        if keeping.server {
+            revision = u64::try_from(change.seq - 1).unwrap_or(0);
+        }
     }
     let facts = facts.into_iter().filter_map(|((day, source), register)| match source {
         None => Some(Fact::Attended(day)),

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::era::EraRow;
 use super::locked::Ended;
-use super::transaction::WriteTx;
+use super::transaction::{self, WriteTx};
 use super::{Loaded, Options, Store, change, check_user, era, erase, keeping, ledger, meta, row};
 use crate::delivery::{Answer, Batch, Identity};
 use crate::domain::canary;
@@ -125,7 +125,6 @@ impl Store {
                     Err(reply) => return Ok(Ended { result: Ok(reply), keep: !noted.is_empty(), noted }),
                 };
                 loaded.ledger.notes.origin = Origin::Device(device.to_owned());
-                loaded.ledger.notes.at_ms = now.unix_ms;
                 let Ingested { mut receipt, changes, .. } =
                     take_batch(&mut loaded.ledger, &batch.facts, policy, now);
                 let changed = !loaded.ledger.is_saved();
@@ -218,11 +217,8 @@ impl Store {
     /// # Errors
     /// Those of the storage.
     pub fn history(&mut self, user: &str) -> Result<Vec<HistoryEvent>> {
-        let ledger = self.read(user)?;
-        self.recovering(|store| {
-            let Some((_, changes)) = store.kept_changes(user)? else { return Ok(Vec::new()) };
-            Ok(changes.iter().filter_map(|change| keeping::event(change, &ledger)).collect())
-        })
+        let Some(Past { ledger, changes, .. }) = self.past(user)? else { return Ok(Vec::new()) };
+        Ok(changes.iter().filter_map(|change| keeping::event(change, &ledger)).collect())
     }
 
     /// A user's ledger as it was at an instant, in Unix milliseconds; `None` where that is not known: before
@@ -231,14 +227,11 @@ impl Store {
     /// # Errors
     /// Those of the storage.
     pub fn as_of(&mut self, user: &str, at_ms: i64) -> Result<Option<Ledger>> {
-        let ledger = self.read(user)?;
-        self.recovering(|store| {
-            let Some((era, changes)) = store.kept_changes(user)? else { return Ok(None) };
-            if era.history_from_ms.is_some_and(|from| at_ms < from) {
-                return Ok(None);
-            }
-            keeping::undone(&ledger, &changes, at_ms).map(Some)
-        })
+        let Some(Past { ledger, era, changes }) = self.past(user)? else { return Ok(None) };
+        if era.history_from_ms.is_some_and(|from| at_ms < from) {
+            return Ok(None);
+        }
+        keeping::undone(&ledger, &changes, at_ms, self.options.keeping()).map(Some)
     }
 
     /// Compacts a user's history now: of what happened before an instant, only what still holds is kept.
@@ -261,10 +254,33 @@ impl Store {
         })
     }
 
-    fn kept_changes(&mut self, user: &str) -> Result<Option<(EraRow, Vec<change::ChangeRow>)>> {
-        super::transaction::read(self.connected()?, |snapshot| match ledger::find(snapshot, user)? {
-            None => Ok(None),
-            Some(row) => keeping::changes(snapshot, row.user),
+    /// A user's ledger and how it became so, in one snapshot. Changes that cannot be trusted are dropped first:
+    /// that history is gone, and nothing else.
+    pub(super) fn past(&mut self, user: &str) -> Result<Option<Past>> {
+        self.read(user)?;
+        let read = |store: &mut Store| {
+            let keeping = store.options.keeping();
+            transaction::read(store.connected()?, |snapshot| {
+                let (loaded, _) = Loaded::load(snapshot, user, keeping)?;
+                let Some(number) = loaded.user() else { return Ok(None) };
+                let kept = keeping::changes(snapshot, number)?;
+                Ok(kept.map(|(era, changes)| Past { ledger: loaded.ledger, era, changes }))
+            })
+        };
+        self.recovering(|store| match read(store) {
+            Err(error) if error.is_corrupt() => {
+                store.locked(&mut |tx, _| {
+                    let row = ledger::find(tx, user)?;
+                    if let Some(mut era) = row.map_or(Ok(None), |row| era::find(tx, row.user))? {
+                        let last_ms = era.compacted_ms;
+                        keeping::compact(tx, &mut era, last_ms, i64::MIN)?;
+                        row::put(tx, std::iter::once(era))?;
+                    }
+                    Ok(Ended { result: Ok(()), keep: true, noted: Vec::new() })
+                })?;
+                read(store)
+            }
+            past => past,
         })
     }
 }
@@ -274,6 +290,13 @@ impl Store {
 pub(super) fn begin_life_after(tx: &WriteTx<'_>, found: &str) -> Result<()> {
     let before = meta::get(tx, INCARNATION)?.unwrap_or_default();
     meta::set(tx, INCARNATION, &hashed(&["life after", &before, found]))
+}
+
+/// A ledger, and how it became so.
+pub(super) struct Past {
+    ledger: Ledger,
+    era: EraRow,
+    changes: Vec<change::ChangeRow>,
 }
 
 /// Whose store this is.
@@ -369,7 +392,10 @@ fn erase_user(tx: &WriteTx<'_>, user: &str, loaded: &mut Loaded, generation: u32
     let Some(row) = ledger::find(tx, user)? else { return Ok(()) };
     erase::erase(tx, &row)?;
     let lives = loaded.era.as_ref().map_or(0, |era| era.lives);
-    let era = EraRow { generation, lives, ..EraRow::begin(row.user, 0, true, now.unix_ms) };
+    // Of the time before it nothing is to be told, not even that there was nothing.
+    let history_from_ms = Some(now.unix_ms);
+    let begun = EraRow::begin(row.user, 0, true, now.unix_ms);
+    let era = EraRow { generation, lives, history_from_ms, ..begun };
     row::put(tx, std::iter::once(era))
 }
 

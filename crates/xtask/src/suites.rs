@@ -87,6 +87,11 @@ const MODEL: Step = tests(&["test", "-p", "manbo", "--locked", "--release", "--t
 const RECOVERY: Step = tests(&["test", "-p", "manbo", "--locked", "--release", "--test", "recovery"]);
 const PROCESSES: Step = tests(&["test", "-p", "manbo", "--locked", "--release", "--test", "processes"]);
 
+const SERVER: Step = tests(&["test", "-p", "manbo", "--locked", "--release", "--test", "server"]);
+const HISTORY: Step = tests(&["test", "-p", "manbo", "--locked", "--release", "--test", "history"]);
+const EXPORTS: Step = tests(&["test", "-p", "manbo", "--locked", "--release", "--test", "exports"]);
+const CORRUPTION: Step = tests(&["test", "-p", "manbo", "--locked", "--release", "--test", "corruption"]);
+
 const IMPORT_PROPERTIES: Step =
     tests(&["test", "-p", "manbo-import", "--locked", "--release", "--test", "properties"]);
 const CHECK_IMPORT: Step = run("python3", &["crates/import/tests/tools/check_import.py"]);
@@ -195,6 +200,44 @@ pub(crate) static SUITES: &[Suite] = &[
         name: "delivery",
         proves: "one batch at a time across handles, a state that survives, refusals that hold up nothing",
         gate: &[tests(&["test", "-p", "manbo", "--locked", "--test", "delivery"])],
+        ..PLAIN
+    },
+    Suite {
+        name: "people",
+        proves: "facts go to whom they belong: signing in, signing out, erasing with proof",
+        gate: &[tests(&["test", "-p", "manbo", "--locked", "--test", "people"])],
+        ..PLAIN
+    },
+    Suite {
+        name: "server",
+        proves: "every status and body, pages, restored servers, erasures: nothing lost, nothing back",
+        gate: &[SERVER],
+        ..PLAIN
+    },
+    Suite {
+        name: "history",
+        proves: "a ledger as it was equals a replay, also after compaction",
+        gate: &[HISTORY],
+        ..PLAIN
+    },
+    Suite {
+        name: "exports",
+        proves: "export, empty store, import: equal bytes; hostile files store nothing",
+        gate: &[EXPORTS.with_env(&[("MANBO_CASES", "300")])],
+        long: &[EXPORTS.with_env(&[("MANBO_CASES", "10000")])],
+        ..PLAIN
+    },
+    Suite {
+        name: "corruption",
+        proves: "damage anywhere costs no number that the other side knows, and tells no wrong one",
+        gate: &[CORRUPTION.with_env(&[("MANBO_CASES", "300")])],
+        long: &[CORRUPTION.with_env(&[("MANBO_CASES", "10000"), ("MANBO_SEED", "1000000")])],
+        ..PLAIN
+    },
+    Suite {
+        name: "sync",
+        proves: "the loop that a host writes works over real HTTP, and ends in a new process",
+        gate: &[cargo(&["run", "-p", "manbo", "--locked", "--release", "--example", "sync"])],
         ..PLAIN
     },
     Suite {

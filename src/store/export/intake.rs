@@ -86,8 +86,8 @@ pub(super) fn take(
         row::put(tx, std::iter::once(era))?;
     }
     row::put(tx, std::iter::once(LedgerRow { user, name: name.to_owned(), revision, rows }))?;
-    // What the server knows is asked for from the beginning.
-    delivery::ask_anew(tx, name)?;
+    // What the server knows is asked for from the beginning, and told: it may be another one.
+    delivery::begin_unproven(tx, name)?;
     Ok(Imported { lines: told, generation })
 }
 
