@@ -8,13 +8,15 @@
 )]
 
 mod exhaustive {
+    pub(crate) mod faults;
+    pub(crate) mod handed_out;
     pub(crate) mod harness;
     pub(crate) mod scenario;
     pub(crate) mod scenarios;
     pub(crate) mod state;
 }
 
-use exhaustive::{harness::exhaust, scenarios};
+use exhaustive::{faults::exhaust, scenarios};
 
 #[test]
 fn create_and_record() {

@@ -131,6 +131,26 @@ macro_rules! minute_of {
     };
 }
 
+/// So many simulated worlds on one kind of store, from the first seed on.
+macro_rules! worlds {
+    ($store:literal, $schedules:literal) => {
+        cargo(&[
+            "run",
+            "-p",
+            "manbo-sim",
+            "--locked",
+            "--release",
+            "--",
+            "--store",
+            $store,
+            "--schedules",
+            $schedules,
+            "--first-seed",
+            "1",
+        ])
+    };
+}
+
 /// The gate walks the same cases every time, so that a red gate is the change's doing. The long size
 /// leaves the seed open: it is there to find what the gate has never tried.
 const SEED: (&str, &str) = ("PROPTEST_RNG_SEED", "20261121");
@@ -342,6 +362,27 @@ pub(crate) static SUITES: &[Suite] = &[
         ..PLAIN
     },
     Suite {
+        name: "simtests",
+        proves: "faults at every operation and allocation; the simulator's disk and oracle are right",
+        gate: &[tests(&["test", "-p", "manbo-sim", "--locked", "--release"])],
+        ..PLAIN
+    },
+    Suite {
+        name: "simulation",
+        proves: "simulated worlds with every fault: nothing lost, nothing twice, nothing stuck",
+        gate: &[worlds!("model", "100000"), worlds!("sqlite", "20000")],
+        long: &[worlds!("model", "1000000"), worlds!("sqlite", "200000")],
+        ..PLAIN
+    },
+    Suite {
+        name: "canaries",
+        proves: "each fault put in on purpose is found by the simulator within 1,000 schedules",
+        gate: &[cargo(&["run", "-p", "manbo-sim", "--locked", "--release", "--", "--canaries"])
+            // A folder of its own, or every other suite would be built anew.
+            .with_env(&[("RUSTFLAGS", "--cfg manbo_canaries"), ("CARGO_TARGET_DIR", "target/canaries")])],
+        ..PLAIN
+    },
+    Suite {
         name: "package",
         proves: "the package holds what it must and nothing large",
         gate: &[
@@ -432,6 +473,7 @@ mod tests {
             let package = match suite.name {
                 "xtask" => "xtask",
                 "fuzz" => "manbo-fuzz",
+                "simtests" | "simulation" | "canaries" => "manbo-sim",
                 name if name.starts_with("import") => "manbo-import",
                 _ => "manbo",
             };

@@ -348,7 +348,7 @@ impl Expect {
             {
                 notices = self.receipt(replica, answer, now_ms, latest_day);
             }
-            Outcome::Reply { status: 401 | 403, body: Body::Refusal(_), .. } => {
+            Outcome::Reply { status: 401 | 403, body: Body::Refusal(_), .. } if !late => {
                 self.hold = Some(Hold { why: Why::Paused, from_ms: now_ms + DAY_MS, to_ms: now_ms + DAY_MS });
             }
             Outcome::Reply { status: 410, body: Body::Refusal(Some(identity)), .. }
@@ -391,8 +391,11 @@ impl Expect {
     fn too_large(&mut self, replica: &mut Replica, sent: Option<Sent>, now_ms: i64) -> Vec<Notice> {
         match sent {
             Some(Sent { only: Some(item), .. }) => {
+                // One that has changed since it was sent stays pending, and there is nothing to tell.
                 replica.refused(item, "unexplained");
-                return vec![Notice::Parked { facts: 1 }];
+                if replica.parked().contains_key(&item) {
+                    return vec![Notice::Parked { facts: 1 }];
+                }
             }
             Some(Sent { facts, .. }) if facts > 1 => self.facts_max = facts / 2,
             _ => self.back_off(now_ms),
@@ -409,8 +412,9 @@ impl Expect {
     ) -> Vec<Notice> {
         let receipt = &answer.receipt;
         let mut notices = Vec::new();
+        // A revision below what the request named; what is known now may be newer, where the answer is late.
         let restored = self.incarnation.as_ref().is_some_and(|known| *known != answer.incarnation)
-            || self.watermark.is_some_and(|watermark| receipt.revision < watermark);
+            || receipt.revision < answer.since;
         if restored {
             replica.send_all_again();
             notices.push(Notice::ServerRestored);
@@ -439,7 +443,7 @@ impl Expect {
         }
         self.identity = Some(answer.identity.clone());
         self.incarnation = Some(answer.incarnation.clone());
-        self.revision = receipt.revision;
+        self.revision = if restored { receipt.revision } else { self.revision.max(receipt.revision) };
         self.watermark = self.known_up_to(answer, restored);
         self.failures = 0;
         self.last_receipt_ms = Some(now_ms);

@@ -87,7 +87,11 @@ impl Truths {
                         false
                     }
                 });
-                if before.is_some_and(|before| before != self.states) {
+                let same = |(a, b): (&Truth, &Truth)| a.replica == b.replica && a.expect == b.expect;
+                let unwritten = |before: Vec<Truth>| {
+                    before.len() == self.states.len() && before.iter().zip(&self.states).all(same)
+                };
+                if before.is_some_and(|before| !unwritten(before)) {
                     // A committed write flushes all that was written before it.
                     self.unflushed.clear();
                 }

@@ -33,7 +33,7 @@ pub(crate) fn rows(connection: &Connection) -> State {
 }
 
 /// Looks at a disk whose owners may be at it just now; leaves its files as they are.
-pub(crate) fn look(disk: &Disk) -> State {
+pub(crate) fn look(disk: &Disk, case: &str) -> State {
     let _entered = disk.enter_as(LOOKER);
     if disk.image(PATH).is_none_or(|bytes| bytes.is_empty()) {
         return State::new();
@@ -42,8 +42,9 @@ pub(crate) fn look(disk: &Disk) -> State {
     let connection = Connection::open_with_flags(PATH, flags).unwrap();
     let keep = rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
     connection.set_db_config(keep, true).unwrap();
-    let verdict: String = connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
-    assert_eq!(verdict, "ok");
+    let verdict: rusqlite::Result<String> =
+        connection.query_row("PRAGMA integrity_check", [], |row| row.get(0));
+    assert_eq!(verdict.as_deref(), Ok("ok"), "{case}");
     rows(&connection)
 }
 
