@@ -44,7 +44,8 @@ pub struct Recorded {
 /// One user's step ledger on a file.
 ///
 /// Every method sees what other processes did to the file before the call. Returning success means
-/// durable on disk. A method that fails has stored nothing.
+/// durable on disk. A method that fails has stored nothing; only after a flush that failed (`storage_locked`) may
+/// the system bring back what it was about to store, when it starts again.
 ///
 /// ```
 /// use manbo::{Level, Now, Options, Reading, Source, StepBook};

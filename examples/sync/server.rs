@@ -56,7 +56,7 @@ fn take(user: &str, request: &mut Request, store: &mut Store) -> Result<(u16, St
     let now = moment()?.now;
     let taken = match wire::read_upload(&body) {
         Ok(batch) => store.ingest(user, "app", &batch, IngestPolicy::at(now.unix_ms), now),
-        Err(error) => return Ok(refusal(error.code())),
+        Err(error) => return Ok((error.status(), refusal(error.code()).1)),
     };
     match taken {
         Ok(reply) => Ok((reply.status(), reply.body())),

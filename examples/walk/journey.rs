@@ -235,8 +235,9 @@ fn exchange(
 
 /// The server's side of a request: the user would come from the credentials.
 fn serve(server: &mut Store, body: &str, now: Now) -> Result<(u16, String)> {
-    let Ok(batch) = wire::read_upload(body.as_bytes()) else {
-        return Ok((400, wire::problem(wire::Problem::BadValue, None)));
+    let batch = match wire::read_upload(body.as_bytes()) {
+        Ok(batch) => batch,
+        Err(error) => return Ok((error.status(), wire::problem(wire::Problem::BadValue, None))),
     };
     let reply = server.ingest(USER, "a device", &batch, IngestPolicy::at(now.unix_ms), now)?;
     Ok((reply.status(), reply.body()))

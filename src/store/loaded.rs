@@ -32,6 +32,8 @@ pub(crate) struct Loaded {
     pub(crate) ledger: Ledger,
     /// The state of the file from which it comes.
     pub(crate) version: i64,
+    /// Of which opening of the file: each counts its versions anew.
+    pub(crate) opening: u64,
     pub(crate) era: Option<EraRow>,
     name: String,
     saved: Option<LedgerRow>,
@@ -54,7 +56,7 @@ impl Loaded {
         ledger.rebuild();
         // Where history is off, a change still has to break off what was kept of it.
         ledger.notes.kept = keeping.logs() || era.as_ref().is_some_and(EraRow::is_whole);
-        Ok((Loaded { ledger, version, era, name: name.to_owned(), saved, keeping }, bad))
+        Ok((Loaded { ledger, version, opening: 0, era, name: name.to_owned(), saved, keeping }, bad))
     }
 
     pub(crate) fn keeping(&self) -> Keeping {
@@ -108,7 +110,15 @@ impl Loaded {
 
     /// Takes over what could be saved of a damaged file.
     pub(crate) fn rebuilt(ledger: Ledger, row: LedgerRow, keeping: Keeping) -> Loaded {
-        Loaded { ledger, version: 0, era: None, name: row.name.clone(), saved: Some(row), keeping }
+        Loaded {
+            ledger,
+            version: 0,
+            opening: 0,
+            era: None,
+            name: row.name.clone(),
+            saved: Some(row),
+            keeping,
+        }
     }
 
     /// Writes the rows that differ.

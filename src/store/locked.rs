@@ -56,6 +56,13 @@ impl Store {
         Ok(if self.has_moved() { None } else { Some(tx) })
     }
 
+    /// A user's ledger under the write lock; rows that cannot be trusted are set aside.
+    fn load_locked(&self, tx: &WriteTx<'_>, user: &str) -> Result<(Loaded, Vec<SetAside>)> {
+        let (mut loaded, noted) = Loaded::load_for_write(tx, user, self.options.keeping())?;
+        loaded.opening = self.openings;
+        Ok((loaded, noted))
+    }
+
     /// Runs a change on the ledger in the slot, or on a fresh one if another process was faster, and
     /// writes the rows that differ in one transaction.
     pub(crate) fn update<T>(
@@ -79,7 +86,7 @@ impl Store {
             }
             let mut fresh = None;
             let result = store.locked(&mut |tx, store| {
-                let (mut loaded, noted) = Loaded::load_for_write(tx, user, store.options.keeping())?;
+                let (mut loaded, noted) = store.load_locked(tx, user)?;
                 let result = change(&mut loaded.ledger);
                 let keep = result.is_ok();
                 if keep {
@@ -117,8 +124,8 @@ impl Store {
             }
             let result = store.locked(&mut |tx, store| {
                 let (mut loaded, noted) = match cached.take() {
-                    Some(loaded) if Store::version(tx)? == loaded.version => (loaded, Vec::new()),
-                    _ => Loaded::load_for_write(tx, user, store.options.keeping())?,
+                    Some(loaded) if store.is_newest(&loaded, tx)? => (loaded, Vec::new()),
+                    _ => store.load_locked(tx, user)?,
                 };
                 let before = delivery::load(tx, user)?;
                 let mut state = before.clone();
@@ -190,15 +197,14 @@ impl Store {
         check_user(user)?;
         self.recovering(|store| {
             store.locked(&mut |tx, store| {
-                let keeping = store.options.keeping();
-                let (mut own, mut noted) = Loaded::load_for_write(tx, user, keeping)?;
+                let (mut own, mut noted) = store.load_locked(tx, user)?;
                 let first = meta::get(tx, meta::FIRST_USER)?;
                 let is_first = canary::sings("signed-out steps go to everyone")
                     || first.is_none()
                     || first == own.user().map(|number| number.to_string());
                 let mut changes = Vec::new();
                 if is_first && !user.is_empty() {
-                    let (signed_out, more) = Loaded::load_for_write(tx, SIGNED_OUT, keeping)?;
+                    let (signed_out, more) = store.load_locked(tx, SIGNED_OUT)?;
                     noted.extend(more);
                     changes = own.ledger.take_over(&signed_out.ledger, now);
                     own.save(tx)?;
@@ -222,7 +228,7 @@ impl Store {
             return Ok(Saved::Refused);
         }
         let Some(tx) = self.begin()? else { return Ok(Saved::Stale) };
-        if Store::version(&tx)? != loaded.version {
+        if !self.is_newest(loaded, &tx)? {
             return Ok(Saved::Stale);
         }
         loaded.save(&tx)?;

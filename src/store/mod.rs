@@ -234,6 +234,8 @@ pub struct Store {
     reads_before_look: u8,
     /// Whether SQLite took over commits from a WAL that nobody has flushed since, as far as we know.
     recovered: bool,
+    /// How often the file was opened.
+    openings: u64,
     report: Report,
 }
 
@@ -273,6 +275,7 @@ impl Store {
             file: None,
             reads_before_look: READS_A_LOOK,
             recovered: false,
+            openings: 0,
             report,
         };
         store.recovering(Store::notice_other_device)?;
@@ -360,6 +363,7 @@ impl Store {
             // Another process may have exchanged the file just now.
             if before.is_none() || before == self.file {
                 self.recovered = recovered;
+                self.openings += 1;
                 self.connection = Some(connection);
                 return Ok(());
             }
@@ -376,13 +380,19 @@ impl Store {
         statement.query_row([], |row| row.get(0)).map_err(classify)
     }
 
+    /// Whether nobody else has committed since this was loaded. A connection counts the commits of others from
+    /// where it began: the number of another one says nothing.
+    fn is_newest(&self, loaded: &Loaded, connection: &Connection) -> Result<bool> {
+        Ok(loaded.opening == self.openings && Store::version(connection)? == loaded.version)
+    }
+
     /// Whether nobody else has changed the file since this was loaded. That another one has taken its
     /// place, which only the mending of a damaged file does, is seen a few calls later.
     pub(crate) fn is_current(&mut self, loaded: &Loaded) -> Result<bool> {
         if self.connection.is_none() && !self.suspended {
             return Ok(false);
         }
-        let current = Store::version(self.connected()?)? == loaded.version;
+        let current = self.is_newest(loaded, self.connected()?)?;
         if !current || self.reads_before_look > 0 {
             self.reads_before_look = self.reads_before_look.saturating_sub(1);
             return Ok(current);
@@ -405,6 +415,7 @@ impl Store {
             let keeping = store.options.keeping();
             let (mut loaded, bad) =
                 transaction::read(store.connected()?, |snapshot| Loaded::load(snapshot, user, keeping))?;
+            loaded.opening = store.openings;
             if bad.is_empty() {
                 return Ok(loaded);
             }
@@ -424,7 +435,8 @@ impl Store {
 
     fn set_aside(&mut self, user: &str) -> Result<Loaded> {
         let tx = WriteTx::begin(self.connected()?, self.options.busy_timeout)?;
-        let (loaded, noted) = Loaded::load_for_write(&tx, user, self.options.keeping())?;
+        let (mut loaded, noted) = Loaded::load_for_write(&tx, user, self.options.keeping())?;
+        loaded.opening = self.openings;
         tx.commit()?;
         self.note(noted);
         Ok(loaded)

@@ -67,6 +67,17 @@ pub enum WireError {
 }
 
 impl WireError {
+    /// The HTTP status with which a server answers. What was damaged on the way, and what a newer client wrote, is
+    /// tried again as it is; only what cannot be read is taken apart.
+    pub const fn status(self) -> u16 {
+        match self {
+            WireError::Malformed { .. } => 400,
+            WireError::TooLarge => 413,
+            WireError::Newer { .. } => 501,
+            WireError::Damaged => 503,
+        }
+    }
+
     /// The stable code, the same in every language.
     pub const fn code(self) -> Code {
         match self {
