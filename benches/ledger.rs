@@ -8,6 +8,8 @@
 mod cases;
 #[path = "ledger/data.rs"]
 mod data;
+#[path = "ledger/delivery.rs"]
+mod delivery;
 #[path = "ledger/floor.rs"]
 mod floor;
 #[path = "ledger/limits.rs"]

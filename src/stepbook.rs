@@ -283,7 +283,8 @@ impl StepBook {
         self.loaded = None;
     }
 
-    /// Drops everything of this person from the file, bytes and all, because they asked for it here. With the
+    /// Drops everything of this person from the file, bytes and all, because they asked for it here. Files that
+    /// were moved aside because they were damaged ([`Report::recovered`]) are the host's to delete. With the
     /// server's proof, nothing that is older comes back from anywhere; without it, what the server knows comes
     /// back with the next receipt.
     ///
@@ -305,7 +306,7 @@ impl StepBook {
                 Ok(true)
             }
             (None, _) => {
-                delivery.ask_anew();
+                delivery.begin_again();
                 Ok(true)
             }
         })

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use manbo::{DayTotals, Ledger, Now, Operation, Options, Reading, Rules, StepBook, Timeline};
 
 use crate::data::{History, Result, TEN_YEARS, YEAR, now, reading, typical};
+use crate::delivery;
 use crate::floor::{self, Bare, Durability, Table};
 
 /// Runs so many times; gives the time of the measured part.
@@ -42,7 +43,7 @@ pub(crate) struct Case {
 
 /// Every case, each on files of its own.
 pub(crate) fn all(dir: &Path) -> Result<Vec<Case>> {
-    Ok(vec![
+    let mut cases = vec![
         record(dir, Durability::Normal, Goal::RateAtLeast(0.65))?,
         record(dir, Durability::Full, Goal::None)?,
         resend(dir)?,
@@ -56,7 +57,18 @@ pub(crate) fn all(dir: &Path) -> Result<Vec<Case>> {
         open(dir, "open to statistics, 10 years", TEN_YEARS, Goal::MicrosAtMost(1_000.0))?,
         fold()?,
         apply()?,
-    ])
+    ];
+    cases.extend(delivery::cases(dir)?);
+    Ok(cases)
+}
+
+/// A ledger in memory that holds a history.
+pub(crate) fn ledger(history: &History) -> Result<Ledger> {
+    let (now, mut ledger) = (now()?, Ledger::new(*Rules::default().levels()));
+    for (day, steps) in &history.days {
+        ledger.apply(Operation::Read(&reading(*day, *steps)?), now).map(drop)?;
+    }
+    Ok(ledger)
 }
 
 /// A book of its own file that holds a history.
@@ -66,7 +78,7 @@ pub(crate) fn book(path: &Path, durability: Durability, history: &History) -> Re
     if recorded.refused.is_empty() { Ok(book) } else { Err("a typical day was refused".into()) }
 }
 
-fn timed(start: Instant) -> Duration {
+pub(crate) fn timed(start: Instant) -> Duration {
     start.elapsed()
 }
 
@@ -288,10 +300,7 @@ fn open(dir: &Path, name: &'static str, days: usize, goal: Goal) -> Result<Case>
 fn fold() -> Result<Case> {
     let steps = typical(TEN_YEARS);
     let history = History::of(TEN_YEARS)?;
-    let mut ledger = Ledger::new(*Rules::default().levels());
-    for (day, steps) in &history.days {
-        ledger.apply(Operation::Read(&reading(*day, *steps)?), now()?).map(drop)?;
-    }
+    let ledger = ledger(&history)?;
     let totals: Vec<_> =
         history.days.iter().map(|(day, steps)| (*day, DayTotals { shown: *steps, ranked: *steps })).collect();
     let (rules, today) = (Rules::default(), now()?.today);
@@ -334,10 +343,7 @@ fn fold() -> Result<Case> {
 /// One grown day in a ledger of a year, levels and reported changes included.
 fn apply() -> Result<Case> {
     let (history, now) = (History::of(YEAR)?, now()?);
-    let mut ledger = Ledger::new(*Rules::default().levels());
-    for (day, steps) in &history.days {
-        ledger.apply(Operation::Read(&reading(*day, *steps)?), now).map(drop)?;
-    }
+    let mut ledger = ledger(&history)?;
     let (mut plain, mut plain_turn, mut turn) = (typical(YEAR), 0_u32, 0_u32);
     let naive: Side = Box::new(move |times| {
         let start = Instant::now();

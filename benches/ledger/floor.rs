@@ -4,8 +4,10 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use manbo::Day;
+use manbo::delivery::{BATCH_BYTES_MAX, BATCH_FACTS_MAX};
+use manbo::{Day, Fact};
 use rusqlite::{Connection, OpenFlags, params};
+use serde::Deserialize;
 
 use crate::data::{History, OFFSET_MINUTES, Result};
 
@@ -60,6 +62,19 @@ const LEAN_UPSERT: &str = "INSERT INTO lean (day, recorded, manual, offset_minut
     VALUES (?1, ?2, 0, ?3, ?4)
     ON CONFLICT (day) DO UPDATE SET recorded = max(recorded, excluded.recorded),
         manual = max(manual, excluded.manual), pending_since_ms = excluded.pending_since_ms";
+
+/// What a server sent: not read here, and known there.
+const UPSERT_SENT: &str = "INSERT INTO cell (user, day, source, epoch, recorded, manual, read_here, reread,
+        offset_minutes, pending_since_ms, parked, chk)
+    VALUES (1, ?1, 0, ?2, ?3, ?4, 0, 0, NULL, NULL, NULL, ?5)
+    ON CONFLICT (user, day, source) DO UPDATE SET recorded = max(recorded, excluded.recorded),
+        manual = max(manual, excluded.manual), chk = excluded.chk";
+/// What waits for the server, newest first: the key of the table is the order.
+const PLAN: &str = "SELECT day, source, epoch, recorded, manual FROM cell
+    WHERE user = 1 AND pending_since_ms IS NOT NULL ORDER BY day DESC LIMIT ?1";
+/// The value is its own fence: what grew meanwhile stays pending.
+const CLEAR: &str = "UPDATE cell SET pending_since_ms = NULL, chk = ?3
+    WHERE user = 1 AND day = ?1 AND source = 0 AND recorded = ?2 AND manual = 0";
 
 /// Which upsert a floor runs.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -175,6 +190,118 @@ impl Bare {
         })?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
+}
+
+/// Delivery: a batch and its lease, a receipt, a page of what a server knows.
+impl Bare {
+    /// The row that says when something may be sent again, and up to where everything is known.
+    pub(crate) fn begin_lease(&self) -> Result<()> {
+        self.connection.execute("INSERT INTO meta (key, value) VALUES ('lease', '')", [])?;
+        Ok(())
+    }
+
+    fn in_transaction<T>(&self, step: impl FnOnce() -> Result<T>, lease: &str) -> Result<T> {
+        let run = |sql: &str| self.connection.prepare_cached(sql)?.raw_execute();
+        run("BEGIN IMMEDIATE")?;
+        let done = step()?;
+        self.connection.prepare_cached("UPDATE meta SET value = ?1 WHERE key = 'lease'")?.execute([lease])?;
+        run("COMMIT")?;
+        Ok(done)
+    }
+
+    /// The newest pending rows, and the lease until some time.
+    pub(crate) fn plan(&self, until_ms: i64) -> Result<Vec<PlannedRow>> {
+        let most = u32::try_from(BATCH_FACTS_MAX)?;
+        let select = || {
+            let mut statement = self.connection.prepare_cached(PLAN)?;
+            let rows = statement.query_map([most], |row| {
+                Ok(PlannedRow {
+                    day: row.get(0)?,
+                    source: row.get(1)?,
+                    epoch: row.get(2)?,
+                    recorded: row.get(3)?,
+                    manual: row.get(4)?,
+                })
+            })?;
+            Ok(rows.collect::<rusqlite::Result<_>>()?)
+        };
+        self.in_transaction(select, &until_ms.to_string())
+    }
+
+    /// Clears what a server accepted; gives the rows that were still the same.
+    pub(crate) fn clear(&self, accepted: &History) -> Result<usize> {
+        let update = || {
+            let mut statement = self.connection.prepare_cached(CLEAR)?;
+            let mut cleared = 0;
+            for (day, steps) in &accepted.days {
+                cleared += statement.execute(params![day.number(), steps, CHECKSUM])?;
+            }
+            Ok(cleared)
+        };
+        self.in_transaction(update, "")
+    }
+
+    /// Reads a page and upserts its rows; gives their number.
+    pub(crate) fn put_page(&self, text: &str) -> Result<usize> {
+        let page: PageJson<'_> = serde_json::from_str(text)?;
+        let upsert = || {
+            let mut statement = self.connection.prepare_cached(UPSERT_SENT)?;
+            for FactJson { day, epoch, recorded, manual } in &page.facts {
+                let day: Day = day.parse()?;
+                statement.execute(params![day.number(), epoch, recorded, manual, CHECKSUM])?;
+            }
+            Ok(page.facts.len())
+        };
+        self.in_transaction(upsert, &page.complete_to.to_string())
+    }
+}
+
+/// A pending row as rusqlite gives it.
+#[expect(dead_code, reason = "reading the columns is the work that is measured")]
+pub(crate) struct PlannedRow {
+    pub(crate) day: i32,
+    pub(crate) source: u16,
+    pub(crate) epoch: u16,
+    pub(crate) recorded: Option<u32>,
+    pub(crate) manual: u32,
+}
+
+/// A page, as far as a table of one source needs it.
+#[derive(Deserialize)]
+struct PageJson<'t> {
+    complete_to: u64,
+    #[serde(borrow)]
+    facts: Vec<FactJson<'t>>,
+}
+
+#[derive(Deserialize)]
+struct FactJson<'t> {
+    day: &'t str,
+    epoch: u16,
+    recorded: Option<u32>,
+    manual: u32,
+}
+
+/// The newest facts of a sorted array that fit a batch, and their JSON, written once.
+pub(crate) fn newest(sorted: &[Fact]) -> Result<(Vec<Fact>, Vec<u8>)> {
+    let mut facts = Vec::with_capacity(BATCH_FACTS_MAX);
+    let mut text = Vec::new();
+    for fact in sorted.iter().rev().take(BATCH_FACTS_MAX) {
+        let before = text.len();
+        serde_json::to_writer(&mut text, fact)?;
+        text.push(b',');
+        if text.len() > BATCH_BYTES_MAX {
+            text.truncate(before);
+            break;
+        }
+        facts.push(*fact);
+    }
+    Ok((facts, text))
+}
+
+/// The same, told beforehand that they fit.
+pub(crate) fn newest_unwritten(sorted: &[Fact]) -> Vec<Fact> {
+    sorted.iter().rev().take(BATCH_FACTS_MAX).copied().collect()
 }
 
 /// A row as rusqlite gives it.

@@ -7,7 +7,8 @@ use crate::domain::fact::{Fact, Refused};
 use crate::domain::ingest::Receipt;
 use crate::domain::ledger::{Ledger, Operation};
 use crate::domain::level::{GapPolicy, Level, LevelRules};
-use crate::domain::steps::{Reading, Source};
+use crate::domain::register::Register;
+use crate::domain::steps::{Counts, Reading, Source};
 
 const RULES: u32 = 1;
 
@@ -421,5 +422,31 @@ proptest::proptest! {
         phone.drain();
         proptest::prop_assert_eq!(phone.ledger.pending_count(), 0);
         proptest::prop_assert_eq!(phone.ledger.digest(), phone.server.digest());
+    }
+}
+
+#[test]
+fn the_length_of_a_fact_is_what_is_written_of_it() {
+    let edges = [0, 1, 9, 10, 99, 100, 9_999, 10_000, 300_000, u32::MAX];
+    let day: Day = "2022-10-04".parse().unwrap();
+    let mut facts = vec![Fact::Attended(day)];
+    for name in ["a", "apple-health", "0123456789-0123456789-0123456789"] {
+        let source = Source::new(name).unwrap();
+        for epoch in [0, 9, 10, 65_535] {
+            let mut with = |counts| {
+                facts.push(Fact::Cell { day, source, register: Register { epoch, counts } });
+            };
+            with(None);
+            for recorded in edges {
+                edges.iter().for_each(|manual| with(Some(Counts::new(recorded, *manual))));
+            }
+        }
+    }
+    for fact in facts {
+        assert_eq!(
+            super::machine::encoded_len(&fact),
+            serde_json::to_vec(&fact).unwrap().len() + 1,
+            "{fact:?}"
+        );
     }
 }

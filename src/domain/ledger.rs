@@ -24,6 +24,10 @@ use super::steps::{
 use super::streak::Runs;
 use super::timeline::{Change, DayTotals, Timeline};
 
+/// Source names that a ledger takes from elsewhere. A server holds 16 a user, so that this is far beyond what an
+/// honest one can send, and far from the end of the numbers that stand for names.
+const SOURCES_ELSEWHERE_MAX: usize = 256 * SOURCES_MAX;
+
 /// One thing that happens to a ledger.
 #[derive(Debug, Clone, Copy)]
 pub enum Operation<'a> {
@@ -312,6 +316,8 @@ impl Ledger {
         if self.attendance.contains_key(&day) {
             return;
         }
+        // As a cell keeps it: the smallest number stands for none there.
+        let pending_since_ms = pending_since_ms.map(|ms| ms.max(i64::MIN + 1));
         self.attendance.insert(day, Attendance { pending_since_ms, parked: None });
         self.attended.insert(day);
         self.pending += usize::from(pending_since_ms.is_some());
@@ -323,8 +329,13 @@ impl Ledger {
         fact.check()?;
         match fact {
             Fact::Cell { day, source, register } => {
-                if self.source_id(source).is_none() && *register == Register::UNKNOWN {
-                    return Ok(());
+                if self.source_id(source).is_none() {
+                    if *register == Register::UNKNOWN {
+                        return Ok(());
+                    }
+                    if self.sources.len() >= SOURCES_ELSEWHERE_MAX {
+                        return Err(Refusal::TooManySources);
+                    }
                 }
                 let id = self.intern(*source);
                 self.edit(*day, id, |cell| cell.receive(*register, from, now.unix_ms));

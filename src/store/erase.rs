@@ -17,10 +17,12 @@ pub(crate) fn erase(tx: &WriteTx<'_>, ledger: &LedgerRow) -> Result<()> {
     for table in TABLES {
         tx.execute(&format!("DELETE FROM {table} WHERE user = ?1"), [ledger.user]).map_err(classify)?;
     }
-    // The first column of every row that can be set aside is the user. What is damaged again is nobody's
-    // any more, and goes too.
-    let set_aside = "DELETE FROM set_aside
-        WHERE CASE WHEN json_valid(content) THEN json_extract(content, '$[0]') = ?1 ELSE 1 END";
+    // The first column of every row that can be set aside is the user. What is damaged again, or names a user
+    // whom nobody knows, is nobody's any more, and goes too.
+    let set_aside = "DELETE FROM set_aside WHERE CASE WHEN json_valid(content)
+            THEN json_extract(content, '$[0]') = ?1
+                 OR json_extract(content, '$[0]') NOT IN (SELECT user FROM ledger)
+            ELSE 1 END";
     tx.execute(set_aside, [ledger.user]).map_err(classify)?;
     let empty = LedgerRow { revision: 0, rows: RowCounts::default(), ..ledger.clone() };
     row::put(tx, std::iter::once(empty))

@@ -206,7 +206,10 @@ impl Store {
                 if is_first && !user.is_empty() {
                     let (signed_out, more) = store.load_locked(tx, SIGNED_OUT)?;
                     noted.extend(more);
-                    changes = own.ledger.take_over(&signed_out.ledger, now);
+                    // What a server said is erased goes to nobody.
+                    if delivery::load(tx, SIGNED_OUT)?.erased().is_none() {
+                        changes = own.ledger.take_over(&signed_out.ledger, now);
+                    }
                     own.save(tx)?;
                     clear(tx, SIGNED_OUT)?;
                     let before = delivery::load(tx, SIGNED_OUT)?;
@@ -221,7 +224,9 @@ impl Store {
 
     fn save_if_current(&mut self, loaded: &mut Loaded, changed_well: bool) -> Result<Saved> {
         if loaded.ledger.is_saved() {
-            return Ok(if self.is_current(loaded)? { Saved::Yes } else { Saved::Stale });
+            // Also what changes nothing is in the file only if this is still the file.
+            let current = self.is_current(loaded)? && !self.has_moved();
+            return Ok(if current { Saved::Yes } else { Saved::Stale });
         }
         if !changed_well {
             // Half a change in memory: the file knows better.

@@ -45,8 +45,9 @@ pub(crate) fn set(tx: &WriteTx<'_>, key: &str, value: &str) -> Result<()> {
     tx.execute(sql, row).map(|_| ()).map_err(classify)
 }
 
+/// No user's name has a control character, so that no key of a user is another key's checksum.
 fn checksum_key(key: &str) -> String {
-    format!("{key}_chk")
+    if key == INSTALL_ID { format!("{key}_chk") } else { format!("{key}\u{1f}chk") }
 }
 
 fn checksum(value: &str) -> String {

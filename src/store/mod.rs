@@ -417,6 +417,7 @@ impl Store {
                 transaction::read(store.connected()?, |snapshot| Loaded::load(snapshot, user, keeping))?;
             loaded.opening = store.openings;
             if bad.is_empty() {
+                store.flush_recovered()?;
                 return Ok(loaded);
             }
             match store.set_aside(user) {
@@ -450,9 +451,9 @@ impl Store {
         }
     }
 
-    /// After the first commit since the file was opened. SQLite takes over what lies in a WAL, also commits that
+    /// After the rows were read for the first time since the file was opened. SQLite takes over what lies in a WAL, also commits that
     /// are in the system's cache only, and those whose flush failed before the process died: what is appended
-    /// after them would be lost with them by a power cut, however well it was flushed itself. Not at the opening:
+    /// after them would be lost with them by a power cut, however well it was flushed itself; and what was shown could vanish. Not at the opening:
     /// nothing is written to a file before its rows were read.
     pub(super) fn flush_recovered(&mut self) -> Result<()> {
         if std::mem::take(&mut self.recovered) {

@@ -162,6 +162,7 @@ impl Store {
         if items.len() > BATCH_ITEMS_MAX {
             return Err(Refusal::BatchTooLarge.into());
         }
+        self.recovering(|store| Server::of(store.connected()?, &store.options).map(|_| ()))?;
         self.transact(user, |ledger| {
             ledger.notes.origin = Origin::Device(PLAIN_SOURCE.to_owned());
             ledger.notes.at_ms = now.unix_ms;

@@ -268,10 +268,12 @@ pub fn read_problem(body: &[u8]) -> Result<(Problem, Option<Identity>), WireErro
 /// assert_eq!(portal, Outcome::Reply { status: 200, retry_after_s: None, body: Body::Foreign });
 /// ```
 pub fn read_reply(status: u16, retry_after: Option<&str>, body: &[u8], now_ms: i64) -> Outcome {
-    let body = match (read_receipt(body), read_problem(body)) {
-        (Ok(answer), _) => Body::Receipt(Box::new(answer)),
-        (_, Ok((_, identity))) => Body::Refusal(identity),
-        _ => Body::Foreign,
+    let body = match read_receipt(body) {
+        Ok(answer) => Body::Receipt(Box::new(answer)),
+        Err(_) => match read_problem(body) {
+            Ok((_, identity)) => Body::Refusal(identity),
+            Err(_) => Body::Foreign,
+        },
     };
     Outcome::Reply { status, retry_after_s: retry_after.and_then(|text| retry_after_s(text, now_ms)), body }
 }

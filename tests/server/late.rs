@@ -211,6 +211,7 @@ fn nothing_that_may_be_sent_is_no_stall() {
     let mut service = Service::new();
     let mut phone = Phone::of("ana");
     phone.now_ms -= 12 * 3_600_000;
+    phone.sync(&mut service);
     phone.walk(Day::FIRST.plus(ago(-1).since(Day::FIRST)), 500);
     for _ in 0..5 {
         phone.now_ms += 1;

@@ -492,6 +492,44 @@ fn memory_may_run_out_at_any_allocation() {
 }
 
 #[test]
+fn the_nth_operation_of_a_kind_is_met_once() {
+    let points = |kind: FaultKind| {
+        let mut failed = 0;
+        for n in 0.. {
+            let disk = disk(Medium::Flush);
+            disk.inject_nth(n, kind, false);
+            let progress = run(&disk);
+            if disk.fired() == 0 {
+                assert_eq!(progress.committed, TRANSACTIONS);
+                return (n, failed);
+            }
+            assert_eq!(disk.fired(), 1);
+            failed += u32::from(progress.committed < TRANSACTIONS);
+        }
+        unreachable!()
+    };
+    let (ops, killed) = points(FaultKind::Kill);
+    let (writes, torn) = points(FaultKind::Torn { seed: 1 });
+    let (reads, _) = points(FaultKind::ReadError);
+    let (syncs, unsynced) = points(FaultKind::SyncFails { seed: 1 });
+    assert!(ops > writes && writes > syncs && syncs > u64::from(TRANSACTIONS), "{ops} {writes} {syncs}");
+    assert!(killed > 0 && torn > 0 && unsynced > 0 && reads > 0);
+
+    // To give a lock back fails for nobody who lives.
+    let disk = disk(Medium::Steady);
+    let mut connection = disk.with(|| open().unwrap());
+    let mut n = 0;
+    while disk.fired() == n {
+        disk.inject_nth(n, FaultKind::IoError, false);
+        let _ = add(&mut connection, u32::try_from(n).unwrap() + 1);
+        disk.clear_faults();
+        n += 1;
+    }
+    disk.clear_faults();
+    add(&mut disk.with(|| open().unwrap()), 1_000).unwrap();
+}
+
+#[test]
 fn the_dead_change_nothing() {
     let disk = disk(Medium::Flush);
     let mut dead = disk.with(|| open().unwrap());

@@ -111,6 +111,8 @@ pub(super) struct Expect {
     last_receipt_ms: Option<i64>,
     last_trigger_ms: Option<i64>,
     asked: bool,
+    last_ticket: Ticket,
+    ticket_before: Ticket,
     attempts: u64,
 }
 
@@ -131,6 +133,8 @@ impl Default for Expect {
             last_receipt_ms: None,
             last_trigger_ms: None,
             asked: false,
+            last_ticket: 0,
+            ticket_before: 0,
             attempts: 0,
         }
     }
@@ -235,7 +239,13 @@ impl Expect {
             // Within a day the order is free: the machine chose.
             only = item(&fact);
         }
-        self.sent = Some(Sent { ticket: self.attempts, facts, only });
+        // Where the process died nobody saw the ticket: tickets go on by one.
+        let ticket = match said {
+            Some(Next::Upload(batch)) => batch.ticket,
+            _ => self.last_ticket + 1,
+        };
+        self.ticket_before = std::mem::replace(&mut self.last_ticket, ticket);
+        self.sent = Some(Sent { ticket, facts, only });
         self.hold = Some(Hold { why: Why::Lease, from_ms: now_ms + MINUTE_MS, to_ms: now_ms + MINUTE_MS });
     }
 
@@ -256,7 +266,7 @@ impl Expect {
         if facts.last().zip(left).is_some_and(|(last, left)| left > last.day()) {
             return Err(broken(Invariant::I7, "a batch leaves a newer day behind".to_owned()));
         }
-        if self.sent.is_some_and(|sent| sent.ticket != batch.ticket) {
+        if batch.ticket <= self.ticket_before {
             return Err(broken(Invariant::I7, format!("ticket {} was given before", batch.ticket)));
         }
         if batch.identity != self.identity || batch.since != self.watermark.unwrap_or(0) {
@@ -323,7 +333,8 @@ impl Expect {
     pub(super) fn followed(&mut self) {
         if let Some(generation) = self.erased {
             let identity = self.identity.take().map(|identity| Identity { generation, ..identity });
-            *self = Expect { identity, attempts: self.attempts, ..Expect::default() };
+            let Expect { attempts, last_ticket, ticket_before, .. } = *self;
+            *self = Expect { identity, attempts, last_ticket, ticket_before, ..Expect::default() };
         }
     }
 
@@ -337,6 +348,16 @@ impl Expect {
     ) -> Result<(), Broken> {
         // An answer to a batch that is not the one under way.
         let late = of.is_some_and(|ticket| self.sent.is_none_or(|sent| sent.ticket != ticket));
+        if self.identity.is_none() && (late || self.sent.is_none()) {
+            // Nothing tells whose answer it is.
+            return match said {
+                Some(said) if !said.notices.is_empty() => {
+                    Err(broken(Invariant::I12, "an answer to nobody was taken".to_owned()))
+                }
+                _ => Ok(()),
+            };
+        }
+        let hold = self.hold;
         let sent = if late { None } else { self.sent.take() };
         if !late && self.hold.is_some_and(|hold| hold.why == Why::Lease) {
             self.hold = None;
@@ -347,6 +368,9 @@ impl Expect {
                 if self.is_ours(&answer.identity) =>
             {
                 notices = self.receipt(replica, answer, now_ms, latest_day);
+                if late {
+                    self.hold = hold;
+                }
             }
             Outcome::Reply { status: 401 | 403, body: Body::Refusal(_), .. } if !late => {
                 self.hold = Some(Hold { why: Why::Paused, from_ms: now_ms + DAY_MS, to_ms: now_ms + DAY_MS });

@@ -27,6 +27,8 @@ pub(crate) struct Place {
     pub(crate) from: usize,
     /// Of the power loss at the end.
     pub(crate) seed: u64,
+    /// Whether there is one.
+    pub(crate) goes_dark: bool,
 }
 
 /// How far a run came.
@@ -76,23 +78,34 @@ impl Reference {
 
     /// Whether a file is as before a step or after it; gives the step to go on with.
     pub(crate) fn judge(&self, disk: &Disk, done: usize, case: &str) -> usize {
+        self.place(&look(disk, case), done, case)
+    }
+
+    /// As [`Reference::judge`], of a disk at rest, whose file is opened as the library does, too.
+    pub(crate) fn judge_at_rest(&self, disk: &Disk, done: usize, case: &str) -> usize {
         let found = look(disk, case);
+        let from = self.place(&found, done, case);
+        self.check(disk, found, case);
+        from
+    }
+
+    fn place(&self, found: &State, done: usize, case: &str) -> usize {
         let Some(step) = self.scenario.steps.get(done) else {
-            assert_same(&found, &self.states[done], case);
+            assert_same(found, &self.states[done], case);
             return done;
         };
         let (before, after) = (&self.states[done], &self.states[done + 1]);
-        if found == *before || (step.opens && is_half_open(&found, before, after)) {
+        if found == before || (step.opens && is_half_open(found, before, after)) {
             return done;
         }
-        assert_same(&found, after, case);
+        assert_same(found, after, case);
         // To open is to be done again in any case.
         if step.opens { done } else { done + 1 }
     }
 
     /// Opens a copy of a disk at rest as the library does, where no like one was opened before.
-    pub(crate) fn check(&self, disk: &Disk, case: &str) {
-        if self.checked.borrow_mut().insert(look(disk, case)) {
+    fn check(&self, disk: &Disk, found: State, case: &str) {
+        if self.checked.borrow_mut().insert(found) {
             check(&copy(&disk.snapshot()), &self.scenario.options, case);
         }
     }
@@ -113,23 +126,32 @@ impl Reference {
         let rest = self.run(disk, &mut hands, at.from);
         let name = self.scenario.steps.get(rest.done).map_or("", |step| step.name);
         assert!(rest.error.is_none(), "{case}: then {name}: {:?}", rest.error);
+        if at.goes_dark {
+            self.go_dark(disk, at, case);
+        }
+        self.end(disk, hands, case);
+    }
+
+    /// What a power loss leaves of a copy.
+    fn go_dark(&self, disk: &Disk, at: Place, case: &str) {
+        let case = format!("{case}, then the power fails");
         let dark = copy(&disk.snapshot());
         dark.power_off(at.seed);
         dark.restart();
         // What was seen but never acknowledged may go, if nothing was acknowledged after it.
         let is_last = self.states[at.from..].iter().all(|state| *state == self.states[at.from]);
-        if !(is_last && look(&dark, case) == self.states[at.done]) {
-            self.end(&dark, Hands::default(), &format!("{case}, then the power fails"));
+        if !(is_last && look(&dark, &case) == self.states[at.done]) {
+            self.end(&dark, Hands::default(), &case);
         }
-        self.end(disk, hands, case);
     }
 
     fn end(&self, disk: &Disk, mut hands: Hands, case: &str) {
-        assert_same(&look(disk, case), self.states.last().unwrap(), case);
+        let found = look(disk, case);
+        assert_same(&found, self.states.last().unwrap(), case);
         hands.suspend().unwrap_or_else(|error| panic!("{case}: at the end: {error:?}"));
         assert_eq!(disk.locks_held(), 0, "{case}");
         assert_not_deleted(disk, case);
-        self.check(disk, case);
+        self.check(disk, found, case);
     }
 }
 

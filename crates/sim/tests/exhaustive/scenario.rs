@@ -29,15 +29,6 @@ impl Hands {
         self.widget.as_mut().expect("a step before has opened it")
     }
 
-    /// Drops what a process held.
-    pub(crate) fn lose(&mut self, process: usize) {
-        if process == 0 {
-            (self.book, self.store) = (None, None);
-        } else {
-            self.widget = None;
-        }
-    }
-
     /// Lets go of the file.
     pub(crate) fn suspend(&mut self) -> Result<()> {
         let books = [&mut self.book, &mut self.widget].into_iter().flatten();
