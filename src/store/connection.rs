@@ -137,11 +137,30 @@ fn has_recovered(connection: &Connection) -> Result<bool> {
     frames.map(|frames| frames > 0).map_err(classify)
 }
 
-/// Moves what the WAL holds into the file, and flushes that.
-pub(super) fn flush_recovered(connection: &Connection) -> Result<()> {
-    let moved = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())).map_err(classify);
-    // The commit itself is done; a full disk or another process only leaves this for the next open.
-    moved.or_else(|error| if error.is_corrupt() { Err(error) } else { Ok(()) })
+/// Moves what the WAL holds into the file, as far as nobody reads it, and flushes that.
+///
+/// # Errors
+/// Busy while another process does so.
+pub(super) fn checkpoint(connection: &Connection) -> Result<()> {
+    let busy = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get::<_, bool>(0));
+    if busy.map_err(classify)? {
+        return Err(Error::Busy("another process moves the WAL into the file".into()));
+    }
+    Ok(())
+}
+
+/// Asks to the end, and once more: the commit that turns a new file to WAL comes after the first answer, and its
+/// failure would leave a journal whose commits a power cut can take back.
+fn set_wal(connection: &Connection) -> Result<()> {
+    let mut is_wal = false;
+    for sql in ["PRAGMA journal_mode = WAL", "PRAGMA journal_mode"] {
+        let mut statement = connection.prepare(sql).map_err(classify)?;
+        let mut rows = statement.query([]).map_err(classify)?;
+        while let Some(row) = rows.next().map_err(classify)? {
+            is_wal = row.get::<_, String>(0).map_err(classify)? == "wal";
+        }
+    }
+    if is_wal { Ok(()) } else { Err(Error::Unreachable("the file could not be turned to WAL".into())) }
 }
 
 fn configure(connection: &Connection, opening: Opening) -> Result<()> {
@@ -152,7 +171,7 @@ fn configure(connection: &Connection, opening: Opening) -> Result<()> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, false).map_err(classify)?;
     // Readers and a writer at once (app, widget), one fsync a commit. Stays with the file, unless a
     // flipped bit says otherwise.
-    connection.execute_batch("PRAGMA journal_mode = WAL").map_err(classify)?;
+    set_wal(connection)?;
     let synchronous = match opening.durability {
         _ if canary::sings("commits without a flush") => "NORMAL",
         Durability::Full => "FULL",

@@ -37,9 +37,15 @@ pub(crate) fn overwrite(connection: &Connection, on: bool) -> Result<()> {
 /// Writes the file anew without what former changes left behind in its pages, and empties the WAL, whose
 /// older pages hold it too. Where another process is at the file just now, or the disk is full, the bytes stay
 /// until SQLite uses their place again: gone from every answer, not yet from the disk.
-pub(crate) fn leave_no_trace(connection: &Connection) -> Result<()> {
+///
+/// Says whether it was done.
+pub(crate) fn leave_no_trace(connection: &Connection) -> Result<bool> {
     let vacuumed = connection.execute_batch("VACUUM").map_err(classify);
     let emptied = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(classify);
-    // The rows are gone already: a busy or full disk is no failure of the erasure.
-    vacuumed.and(emptied).or_else(|error| if error.is_corrupt() { Err(error) } else { Ok(()) })
+    match vacuumed.and(emptied) {
+        Ok(()) => Ok(true),
+        Err(error) if error.is_corrupt() => Err(error),
+        // The rows are gone already: a busy or full disk is no failure of the erasure.
+        Err(_) => Ok(false),
+    }
 }

@@ -215,7 +215,8 @@ impl Store {
         check_user(user)?;
         // A damaged file is mended first: the input can be read only once.
         self.load(user)?;
-        self.locked(&mut |tx, store| {
+        self.settle_recovered(user)?;
+        let imported = self.locked(&mut |tx, store| {
             let keeping = store.options.keeping();
             let (loaded, noted) = Loaded::load_for_write(tx, user, keeping)?;
             let changes = loaded.era.as_ref().map_or(0, |era| era.changes);
@@ -226,7 +227,9 @@ impl Store {
             };
             let keep = taken.is_ok();
             Ok(Ended { result: Ok(taken), keep, noted: if keep { noted } else { Vec::new() } })
-        })?
+        });
+        self.let_go_if_stuck();
+        imported?
     }
 }
 

@@ -17,6 +17,8 @@ pub(crate) fn classify(error: rusqlite::Error) -> Error {
             match code.code {
                 ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => Error::Corrupt(cause),
                 ErrorCode::DiskFull => Error::Full(cause),
+                // The index of the WAL could not be made larger: that takes room on the disk.
+                _ if code.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE => Error::Full(cause),
                 ErrorCode::DatabaseBusy
                 | ErrorCode::DatabaseLocked
                 | ErrorCode::FileLockingProtocolFailed => Error::Busy(cause),

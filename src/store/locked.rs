@@ -40,7 +40,6 @@ impl Store {
             let Ended { result, keep, noted } = step(&tx, self)?;
             if keep {
                 tx.commit()?;
-                self.flush_recovered()?;
             } else {
                 drop(tx);
             }
@@ -73,6 +72,7 @@ impl Store {
     ) -> Result<T> {
         check_user(user)?;
         self.recovering(|store| {
+            store.settle_recovered(user)?;
             if let Some(mut loaded) = slot.take() {
                 let result = change(&mut loaded.ledger);
                 match store.save_if_current(&mut loaded, result.is_ok())? {
@@ -116,6 +116,7 @@ impl Store {
     ) -> Result<T> {
         check_user(user)?;
         self.recovering(|store| {
+            store.settle_recovered(user)?;
             let mut cached = slot.take();
             let mut fresh = None;
             let unflushed = canary::sings("batches leave before they are flushed");
@@ -172,6 +173,7 @@ impl Store {
     ) -> Result<()> {
         check_user(user)?;
         self.recovering(|store| {
+            store.settle_recovered(user)?;
             erase::overwrite(store.connected()?, true)?;
             let dropped = store.locked(&mut |tx, _| {
                 let before = delivery::load(tx, user)?;
@@ -184,18 +186,27 @@ impl Store {
                 }
                 Ok(Ended { result: drops, keep, noted: Vec::new() })
             });
-            if matches!(dropped, Ok(true)) {
-                erase::leave_no_trace(store.connected()?)?;
-            }
-            erase::overwrite(store.connected()?, false)?;
+            store.end_erasure(matches!(dropped, Ok(true)))?;
             dropped.map(|_| ())
         })
+    }
+
+    /// Scrubs the file after an erasure. Where that failed, what a flush that failed may have left in the WAL is
+    /// made durable before anything is written after it.
+    pub(super) fn end_erasure(&mut self, erased: bool) -> Result<()> {
+        let scrubbed = !erased || erase::leave_no_trace(self.connected()?)?;
+        let ended = erase::overwrite(self.connected()?, false);
+        if !scrubbed || ended.is_err() {
+            self.recovered = true;
+        }
+        Ok(())
     }
 
     /// Gives what was recorded before anyone signed in to the first user who signs in, and to no other.
     pub(crate) fn sign_in(&mut self, user: &str, now: Now) -> Result<(Loaded, Vec<Change>)> {
         check_user(user)?;
         self.recovering(|store| {
+            store.settle_recovered(user)?;
             store.locked(&mut |tx, store| {
                 let (mut own, mut noted) = store.load_locked(tx, user)?;
                 let first = meta::get(tx, meta::FIRST_USER)?;
@@ -241,7 +252,6 @@ impl Store {
             return Ok(Saved::Yes);
         }
         tx.commit()?;
-        self.flush_recovered()?;
         Ok(Saved::Yes)
     }
 }

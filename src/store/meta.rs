@@ -10,6 +10,9 @@ use crate::error::Result;
 /// The device that last opened the file.
 pub(crate) const INSTALL_ID: &str = "install_id";
 
+/// How often the file was opened after commits had been left in its WAL.
+pub(crate) const BOOTS: &str = "boots";
+
 /// The number of the first user who signed in on this device: what is recorded while nobody is signed in is
 /// theirs, for ever.
 pub(crate) const FIRST_USER: &str = "first_user";

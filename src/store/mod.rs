@@ -417,7 +417,11 @@ impl Store {
                 transaction::read(store.connected()?, |snapshot| Loaded::load(snapshot, user, keeping))?;
             loaded.opening = store.openings;
             if bad.is_empty() {
-                store.flush_recovered()?;
+                match store.flush_recovered(Duration::ZERO) {
+                    // Reading goes on where nothing can be written; whoever writes tries again first.
+                    Err(error) if error.is_corrupt() => return Err(error),
+                    Ok(()) | Err(_) => {}
+                }
                 return Ok(loaded);
             }
             match store.set_aside(user) {
@@ -451,15 +455,45 @@ impl Store {
         }
     }
 
-    /// After the rows were read for the first time since the file was opened. SQLite takes over what lies in a WAL, also commits that
-    /// are in the system's cache only, and those whose flush failed before the process died: what is appended
-    /// after them would be lost with them by a power cut, however well it was flushed itself; and what was shown could vanish. Not at the opening:
-    /// nothing is written to a file before its rows were read.
-    pub(super) fn flush_recovered(&mut self) -> Result<()> {
-        if std::mem::take(&mut self.recovered) {
-            connection::flush_recovered(self.connected()?)?;
+    /// After the rows were read for the first time since the file was opened, and before anything is written.
+    /// SQLite takes over what lies in a WAL, also commits that are in the system's cache only, and those whose
+    /// flush failed before the process died: what is appended after them would be lost with them by a power cut,
+    /// however well it was flushed itself; and what was shown could vanish. So they are moved into the file, and a
+    /// commit that changes a value begins the WAL anew. Not at the opening: nothing is written to a file before
+    /// its rows were read.
+    fn flush_recovered(&mut self, timeout: Duration) -> Result<()> {
+        if !self.recovered {
+            return Ok(());
+        }
+        transaction::waiting(timeout, || connection::checkpoint(self.connected()?))?;
+        let tx = WriteTx::begin(self.connected()?, timeout)?;
+        if self.has_moved() {
+            return Ok(());
+        }
+        let boots = meta::get(&tx, meta::BOOTS)?.and_then(|text| text.parse().ok()).unwrap_or(0_u64);
+        meta::set(&tx, meta::BOOTS, &boots.saturating_add(1).to_string())?;
+        tx.commit()?;
+        self.recovered = false;
+        Ok(())
+    }
+
+    /// Before the first write since the file was opened: reads the rows, and makes what was found durable.
+    pub(super) fn settle_recovered(&mut self, user: &str) -> Result<()> {
+        if self.recovered {
+            self.load(user)?;
+            if self.connection.is_none() {
+                self.connect()?;
+            }
+            self.flush_recovered(self.options.busy_timeout)?;
         }
         Ok(())
+    }
+
+    /// Where there was no memory even to roll back, the connection does it when it goes.
+    pub(super) fn let_go_if_stuck(&mut self) {
+        if self.connection.as_ref().is_some_and(|connection| !connection.is_autocommit()) {
+            self.connection = None;
+        }
     }
 
     /// The state of delivery, as it was last written.
@@ -478,7 +512,10 @@ impl Store {
                     left -= 1;
                     self.recover(error)?;
                 }
-                result => return result,
+                result => {
+                    self.let_go_if_stuck();
+                    return result;
+                }
             }
         }
     }
@@ -504,6 +541,10 @@ impl Store {
         if known.as_ref() == Some(&id) {
             return Ok(());
         }
+        for name in if self.recovered { ledger::names(connection)? } else { Vec::new() } {
+            self.settle_recovered(&name)?;
+        }
+        let connection = self.connected()?;
         let tx = WriteTx::begin(connection, self.options.busy_timeout)?;
         let mut all_noted = Vec::new();
         if known.is_some() {
@@ -516,7 +557,6 @@ impl Store {
         }
         meta::set(&tx, meta::INSTALL_ID, &id)?;
         tx.commit()?;
-        self.flush_recovered()?;
         self.note(all_noted);
         self.report.from_other_device = known.is_some();
         Ok(())

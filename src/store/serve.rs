@@ -117,6 +117,7 @@ impl Store {
         }
         let rules_version = self.options.rules.version();
         self.recovering(|store| {
+            store.settle_recovered(user)?;
             store.locked(&mut |tx, store| {
                 let server = Server::of(tx, &store.options)?;
                 let (loaded, noted) = Loaded::load_for_write(tx, user, store.options.keeping())?;
@@ -178,6 +179,7 @@ impl Store {
     pub fn erase(&mut self, user: &str, now: Now) -> Result<Erased> {
         check_user(user)?;
         self.recovering(|store| {
+            store.settle_recovered(user)?;
             erase::overwrite(store.connected()?, true)?;
             let erased = store.locked(&mut |tx, store| {
                 let server = Server::of(tx, &store.options)?;
@@ -189,10 +191,7 @@ impl Store {
                 let result = Ok(Erased { identity, at_ms: now.unix_ms });
                 Ok(Ended { result, keep: true, noted: Vec::new() })
             });
-            erase::overwrite(store.connected()?, false)?;
-            if erased.is_ok() {
-                erase::leave_no_trace(store.connected()?)?;
-            }
+            store.end_erasure(erased.is_ok())?;
             erased
         })
     }

@@ -24,19 +24,12 @@ impl<'c> WriteTx<'c> {
     /// Waits by itself: SQLite's own waiting asks ten times a second in the end, and beside a process that
     /// writes without a pause, and so is nearly always inside its flush, it came away with nothing.
     pub(crate) fn begin(connection: &'c Connection, timeout: Duration) -> Result<WriteTx<'c>> {
-        let mut pauses_left = timeout.as_millis() / LOCK_PAUSE.as_millis();
-        loop {
+        waiting(timeout, || {
             connection.busy_timeout(Duration::ZERO).map_err(classify)?;
             let begun = run(connection, "BEGIN IMMEDIATE");
             connection.busy_timeout(timeout).map_err(classify)?;
-            match begun {
-                Err(Error::Busy(_)) if pauses_left > 0 => {
-                    std::thread::sleep(LOCK_PAUSE);
-                    pauses_left -= 1;
-                }
-                begun => return begun.map(|()| WriteTx { connection, open: true }),
-            }
-        }
+            begun.map(|()| WriteTx { connection, open: true })
+        })
     }
 
     /// Leaves the end to the connection, which rolls back when it goes.
@@ -49,6 +42,20 @@ impl<'c> WriteTx<'c> {
         run(self.connection, "COMMIT")?;
         self.open = false;
         Ok(())
+    }
+}
+
+/// Asks again while somebody else holds what is asked for, until the time is over.
+pub(super) fn waiting<T>(timeout: Duration, mut ask: impl FnMut() -> Result<T>) -> Result<T> {
+    let mut pauses_left = timeout.as_millis() / LOCK_PAUSE.as_millis();
+    loop {
+        match ask() {
+            Err(Error::Busy(_)) if pauses_left > 0 => {
+                std::thread::sleep(LOCK_PAUSE);
+                pauses_left -= 1;
+            }
+            answer => return answer,
+        }
     }
 }
 

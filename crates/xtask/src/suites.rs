@@ -87,6 +87,7 @@ const MODEL: Step = tests(&["test", "-p", "manbo", "--locked", "--release", "--t
 const RECOVERY: Step = tests(&["test", "-p", "manbo", "--locked", "--release", "--test", "recovery"]);
 const PROCESSES: Step = tests(&["test", "-p", "manbo", "--locked", "--release", "--test", "processes"]);
 
+const SIMULATOR_TESTS: Step = tests(&["test", "-p", "manbo-sim", "--locked", "--release"]);
 const SERVER: Step = tests(&["test", "-p", "manbo", "--locked", "--release", "--test", "server"]);
 const HISTORY: Step = tests(&["test", "-p", "manbo", "--locked", "--release", "--test", "history"]);
 const EXPORTS: Step = tests(&["test", "-p", "manbo", "--locked", "--release", "--test", "exports"]);
@@ -364,7 +365,9 @@ pub(crate) static SUITES: &[Suite] = &[
     Suite {
         name: "simtests",
         proves: "faults at every operation and allocation; the simulator's disk and oracle are right",
-        gate: &[tests(&["test", "-p", "manbo-sim", "--locked", "--release"])],
+        gate: &[SIMULATOR_TESTS],
+        long: &[SIMULATOR_TESTS
+            .with_env(&[("MANBO_ALL_ALLOCATIONS", "1"), ("MANBO_ORACLE_SEQUENCES", "1000000")])],
         ..PLAIN
     },
     Suite {

@@ -334,7 +334,7 @@ impl Expect {
         if let Some(generation) = self.erased {
             let identity = self.identity.take().map(|identity| Identity { generation, ..identity });
             let Expect { attempts, last_ticket, ticket_before, .. } = *self;
-            *self = Expect { identity, attempts, last_ticket, ticket_before, ..Expect::default() };
+            *self = Expect { identity, last_ticket, ticket_before, attempts, ..Expect::default() };
         }
     }
 

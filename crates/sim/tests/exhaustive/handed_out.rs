@@ -256,7 +256,8 @@ fn only_a_checkpoint_before_the_next_commit_saves_it() {
 fn a_fault_while_recovered_commits_are_flushed_endangers_nothing() {
     let mut broken = Vec::new();
     let mut points = 0;
-    for kind in [FaultKind::Full, FaultKind::IoError, FaultKind::Busy, FaultKind::ReadError] {
+    // Not Busy: a lock that is held is another process's, and then nothing is taken over from a WAL.
+    for kind in [FaultKind::Full, FaultKind::IoError, FaultKind::ReadError] {
         // Beyond the last operation nothing fails any more.
         for n in 0..OPERATIONS {
             let case = Case { which: Unflushed::Record, commits: 2, sends: false, fault: Some((n, kind)) };
