@@ -379,6 +379,7 @@ impl Delivery {
     }
 
     /// The person erased everything, and this is the server's word for it.
+    #[cfg_attr(not(feature = "sqlite"), allow(dead_code, reason = "only a store drops a person"))]
     pub(crate) fn begin_erased(&mut self, identity: Identity) {
         let generation = identity.generation;
         self.identity = Some(identity);

@@ -438,7 +438,9 @@ fn the_length_of_a_fact_is_what_is_written_of_it() {
             };
             with(None);
             for recorded in edges {
-                edges.iter().for_each(|manual| with(Some(Counts::new(recorded, *manual))));
+                for manual in edges {
+                    with(Some(Counts::new(recorded, manual)));
+                }
             }
         }
     }

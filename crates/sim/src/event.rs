@@ -426,7 +426,7 @@ pub const SKEWS_MS: [i64; 10] = [
 pub const ZONES: [i16; 7] = [0, 540, 60, -300, 840, -720, 345];
 
 impl Event {
-    /// What the event is, for tables: one of [`Event::NAMES`].
+    /// What the event is, for tables.
     pub fn name(&self) -> usize {
         match self {
             Event::App { .. } => 0,
