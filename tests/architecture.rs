@@ -31,7 +31,7 @@ const DOMAIN: &[(&str, &[&str])] = &[
     ("dirty", &["column", "remark"]),
     ("history", &["column", "fact", "register"]),
     ("query", &["cell", "dirty", "fact", "ledger", "level", "register", "stats", "timeline"]),
-    ("rows", &["cell", "column", "dirty", "ledger", "remark", "timeline"]),
+    ("rows", &["cell", "column", "dirty", "fact", "ledger", "register", "remark", "timeline"]),
     ("digest", &["fact", "ledger"]),
     ("ingest", &["fact", "history", "ledger", "register", "timeline"]),
     ("adopt", &["cell", "column", "history", "ledger", "timeline"]),

@@ -4,7 +4,9 @@ use super::cell::{Cell, Reread};
 use super::column::{Column, SourceEntry, SourceId};
 use super::day::Day;
 use super::dirty::{Attendance, Dirty, RowCounts};
+use super::fact::Fact;
 use super::ledger::Ledger;
+use super::register::Register;
 use super::remark::Event;
 use super::steps::Source;
 use super::timeline::Timeline;
@@ -34,6 +36,14 @@ impl Ledger {
             .flat_map(|(id, entry)| entry.cells.iter().map(move |(day, cell)| (id, day, cell)))
     }
 
+    /// The fact of a cell, or without a source of an attended day; `None` for a source that has no name.
+    pub(crate) fn fact_of(&self, day: Day, source: Option<SourceId>, register: Register) -> Option<Fact> {
+        match source {
+            None => Some(Fact::Attended(day)),
+            Some(id) => Some(Fact::Cell { day, source: self.source_name(id)?, register }),
+        }
+    }
+
     pub(crate) fn source_name(&self, id: SourceId) -> Option<Source> {
         self.sources.get(usize::from(id.0)).map(|entry| entry.name)
     }
@@ -57,14 +67,10 @@ impl Ledger {
 
     /// Notes every row as differing: for a new file that takes over what could be saved of an old one.
     pub(crate) fn mark_all_dirty(&mut self) {
-        let ids = || (0..).map(SourceId).take(self.sources.len());
         self.dirty = Dirty {
             revision: true,
-            sources: ids().collect(),
-            cells: ids()
-                .zip(&self.sources)
-                .flat_map(|(id, entry)| entry.cells.iter().map(move |(day, _)| (day, id)))
-                .collect(),
+            sources: (0..).map(SourceId).take(self.sources.len()).collect(),
+            cells: self.each_cell().map(|(id, day, _)| (day, id)).collect(),
             attendance: self.attendance.keys().copied().collect(),
             baselines: self.baselines.keys().copied().collect(),
             own_counts: self.own_counts.keys().copied().collect(),
@@ -92,11 +98,7 @@ impl Ledger {
 
     /// The server lost what it knew: every fact that it did not refuse is pending again.
     pub(crate) fn send_all_again(&mut self, now_ms: i64) {
-        let cells: Vec<(Day, SourceId)> = (0..)
-            .map(SourceId)
-            .zip(&self.sources)
-            .flat_map(|(id, entry)| entry.cells.iter().map(move |(day, _)| (day, id)))
-            .collect();
+        let cells: Vec<(Day, SourceId)> = self.each_cell().map(|(id, day, _)| (day, id)).collect();
         for (day, id) in cells {
             self.edit(day, id, |cell| cell.send_again(now_ms));
         }

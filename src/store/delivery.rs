@@ -47,16 +47,17 @@ pub(crate) fn save(tx: &WriteTx<'_>, user: &str, before: &Delivery, delivery: &D
 
 /// The ledger came from elsewhere.
 pub(crate) fn begin_unproven(tx: &WriteTx<'_>, user: &str) -> Result<()> {
-    let before = load(tx, user)?;
-    let mut state = before.clone();
-    state.begin_unproven();
-    save(tx, user, &before, &state)
+    edit(tx, user, Delivery::begin_unproven)
 }
 
 /// Rows were lost: what the server knows is asked for from the beginning.
 pub(crate) fn ask_anew(tx: &WriteTx<'_>, user: &str) -> Result<()> {
-    let mut state = load(tx, user)?;
-    let before = state.clone();
-    state.ask_anew();
+    edit(tx, user, Delivery::ask_anew)
+}
+
+fn edit(tx: &WriteTx<'_>, user: &str, change: impl FnOnce(&mut Delivery)) -> Result<()> {
+    let before = load(tx, user)?;
+    let mut state = before.clone();
+    change(&mut state);
     if state == before { Ok(()) } else { save(tx, user, &before, &state) }
 }

@@ -8,7 +8,6 @@ use super::row;
 use super::transaction::WriteTx;
 use crate::domain::column::SourceId;
 use crate::domain::day::Day;
-use crate::domain::fact::Fact;
 use crate::domain::history::{HistoryEvent, Was};
 use crate::domain::ledger::Ledger;
 use crate::domain::level::LevelRules;
@@ -121,10 +120,7 @@ pub(crate) fn changes(
 
 /// A kept change as an event; `None` where its source has no name, which a sound file never shows.
 pub(crate) fn event(row: &ChangeRow, ledger: &Ledger) -> Option<HistoryEvent> {
-    let fact = |register: Register| match row.source {
-        None => Some(Fact::Attended(row.day)),
-        Some(id) => Some(Fact::Cell { day: row.day, source: ledger.source_name(id)?, register }),
-    };
+    let fact = |register| ledger.fact_of(row.day, row.source, register);
     Some(HistoryEvent {
         transaction: u64::try_from(row.seq).unwrap_or(0),
         at_ms: row.at_ms,
@@ -153,9 +149,7 @@ pub(crate) fn undone(ledger: &Ledger, changes: &[ChangeRow], at_ms: i64, keeping
             revision = u64::try_from(change.seq - 1).unwrap_or(0);
         }
     }
-    let facts = facts.into_iter().filter_map(|((day, source), register)| match source {
-        None => Some(Fact::Attended(day)),
-        Some(id) => Some(Fact::Cell { day, source: ledger.source_name(id)?, register }),
-    });
+    let facts =
+        facts.into_iter().filter_map(|((day, source), register)| ledger.fact_of(day, source, register));
     Ok(Ledger::load(*ledger.timeline().rules(), revision, facts)?)
 }

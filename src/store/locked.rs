@@ -218,12 +218,12 @@ impl Store {
                     let (signed_out, more) = store.load_locked(tx, SIGNED_OUT)?;
                     noted.extend(more);
                     // What a server said is erased goes to nobody.
-                    if delivery::load(tx, SIGNED_OUT)?.erased().is_none() {
+                    let before = delivery::load(tx, SIGNED_OUT)?;
+                    if before.erased().is_none() {
                         changes = own.ledger.take_over(&signed_out.ledger, now);
                     }
                     own.save(tx)?;
                     clear(tx, SIGNED_OUT)?;
-                    let before = delivery::load(tx, SIGNED_OUT)?;
                     delivery::save(tx, SIGNED_OUT, &before, &Delivery::default())?;
                     let number = own.user().unwrap_or_default().to_string();
                     meta::set(tx, meta::FIRST_USER, &number)?;

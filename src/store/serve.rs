@@ -17,6 +17,7 @@ use crate::domain::history::{HistoryEvent, Origin};
 use crate::domain::ingest::{IngestPolicy, Ingested, take_batch};
 use crate::domain::ledger::Ledger;
 use crate::domain::plain::{PLAIN_SOURCE, PlainReading, TakenPlain, take_plain};
+use crate::domain::register::Register;
 use crate::domain::timeline::Change;
 use crate::error::{Error, Result};
 use crate::wire::{self, Problem};
@@ -419,13 +420,9 @@ fn fill_page(tx: &Connection, loaded: &Loaded, since: u64, facts: &mut Vec<Fact>
         *facts = ledger.facts();
         return Ok(None);
     };
-    facts.extend(page.facts.iter().filter_map(|(day, source)| match source {
-        None => Some(Fact::Attended(*day)),
-        Some(id) => Some(Fact::Cell {
-            day: *day,
-            source: ledger.source_name(*id)?,
-            register: ledger.cell(*id, *day).register,
-        }),
+    facts.extend(page.facts.iter().filter_map(|(day, source)| {
+        let register = source.map_or(Register::UNKNOWN, |id| ledger.cell(id, *day).register);
+        ledger.fact_of(*day, *source, register)
     }));
     Ok(page.complete_to.and_then(|seq| u64::try_from(seq).ok()))
 }
