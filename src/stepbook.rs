@@ -131,7 +131,8 @@ impl StepBook {
         self.apply(Operation::Unpin(day, source), now).map(|applied| applied.changes)
     }
 
-    /// Records what a chip says that counts since boot. The result tells what the reading was worth.
+    /// Records what a chip says that counts since boot. The result tells what the reading was worth: what the chip
+    /// counted since its last reading on this device, whoever of the file's users made that.
     ///
     /// # Errors
     /// As [`StepBook::record`].
@@ -252,7 +253,9 @@ impl StepBook {
 
     /// Somebody signs in: from here on this book is theirs. What was recorded on this device before anyone had
     /// signed in goes to the first user who does, for ever: joined with what they have here, and pending for the
-    /// server. Another user gets none of it. Gives every day of the user that differs.
+    /// server. Another user gets none of it, and what was erased by the server's word goes to nobody. Where somebody
+    /// else read the device's counters last, the next reading of each credits nothing: it is not known who walked.
+    /// Gives every day of the user that differs.
     ///
     /// ```
     /// # use manbo::{Now, Options, Reading, Source, StepBook};
@@ -321,6 +324,8 @@ impl StepBook {
     }
 
     /// Reads an export into this ledger, which must be empty; the server is asked, and told, everything once more.
+    /// From another phone come the facts, and not what only that phone knew: [`Store::import`] tells which is which,
+    /// and how a phone is known again.
     ///
     /// # Errors
     /// Those of [`Store::import`]; then nothing was stored.

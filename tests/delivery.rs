@@ -4,7 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use manbo::delivery::{
-    Answer, Batch, Body, Identity, LEASE_MS, Moment, Next, Outcome, PAUSE_MAX_MS, Trigger,
+    Answer, BACKOFF_MAX_MS, Batch, Body, FRUITLESS_PULLS_FREE, Identity, LEASE_MS, Moment, Next, Outcome,
+    PAUSE_MAX_MS, Trigger,
 };
 use manbo::{Code, Fact, Now, Options, Reading, Receipt, Refused, Source, StepBook};
 
@@ -114,6 +115,48 @@ fn a_damaged_state_begins_anew_and_loses_no_fact() {
         let mut book = phone.open();
         assert_eq!(upload(&mut book, 1).facts.len(), 1, "{damage}");
     }
+}
+
+/// What a server says that announces more than it ever gives.
+fn announcement(revision: u64) -> Outcome {
+    let Outcome::Reply { status, retry_after_s, body: Body::Receipt(mut answer) } =
+        receipt(Vec::new(), Vec::new())
+    else {
+        panic!("a receipt")
+    };
+    (answer.receipt.revision, answer.complete_to) = (revision, 0);
+    Outcome::Reply { status, retry_after_s, body: Body::Receipt(answer) }
+}
+
+#[test]
+fn a_server_that_gives_nothing_is_waited_out_by_every_process_and_the_next_one() {
+    let phone = Phone::new();
+    let (mut app, mut widget) = (phone.open(), phone.open());
+    let mut now_ms = 0;
+    for _ in 0..=FRUITLESS_PULLS_FREE {
+        assert!(upload(&mut app, now_ms).facts.is_empty());
+        let _ = widget.report_delivery(None, &announcement(9), at(now_ms)).unwrap();
+    }
+    let mut asked = 0;
+    while now_ms < BACKOFF_MAX_MS * 24 {
+        drop(app);
+        app = phone.open();
+        let next = widget.next_delivery(at(now_ms)).unwrap();
+        assert_eq!(app.next_delivery(at(now_ms)).unwrap(), next);
+        let Next::Wait { until_ms } = next else { panic!("expected a wait, got {next:?}") };
+        now_ms = until_ms - NOON_MS;
+        upload(&mut widget, now_ms);
+        let _ = app.report_delivery(None, &announcement(9), at(now_ms)).unwrap();
+        asked += 1;
+    }
+    assert!((24..70).contains(&asked), "asked {asked} times in a day");
+    walk(&mut app, 8_500);
+    assert_eq!(app.delivery_health(at(now_ms).now).unwrap().stalled_since_ms, None);
+    now_ms += BACKOFF_MAX_MS;
+    let batch = upload(&mut app, now_ms);
+    assert_eq!(batch.facts.len(), 1);
+    let _ = app.report_delivery(None, &receipt(batch.facts, Vec::new()), at(now_ms)).unwrap();
+    assert_eq!(app.next_delivery(at(now_ms)).unwrap(), Next::Idle, "honest at last");
 }
 
 #[test]

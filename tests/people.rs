@@ -1,9 +1,14 @@
-//! Whose facts are whose: signing in, signing out, and erasing on one device.
+//! Whose facts are whose: signing in, signing out, erasing, and one chip for everyone on one device.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first thing that is not there")]
+
+mod people {
+    mod counters;
+    mod generations;
+}
 
 use std::path::Path;
 
-use manbo::delivery::{Identity, Moment, Next};
+use manbo::delivery::{Batch, Identity, Moment, Next, Reported};
 use manbo::{
     Code, CounterReading, Day, Erased, Extent, Fact, IngestPolicy, Now, Options, Origin, Reading, Reply,
     Source, StepBook, Store,
@@ -27,6 +32,23 @@ fn open(path: &Path) -> StepBook {
 
 fn record(book: &mut StepBook, on: &str, steps: u32) {
     book.record(&Reading::new(day(on), watch(), steps), now()).unwrap();
+}
+
+#[test]
+fn a_late_answer_to_a_batch_from_before_signing_in_is_for_no_later_batch() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut book = open(&folder.path().join("steps.db"));
+    let mut ticket = |steps| {
+        record(&mut book, "2022-10-04", steps);
+        let Next::Upload(batch) = book.next_delivery(Moment { now: now(), seed: 1 }).unwrap() else {
+            panic!("something is pending")
+        };
+        book.sign_in("a", now()).unwrap();
+        book.sign_out();
+        batch.ticket
+    };
+    let first = ticket(500);
+    assert_ne!(ticket(700), first);
 }
 
 #[test]
@@ -102,13 +124,22 @@ fn a_name_that_is_too_long_leaves_the_book_as_it_was() {
     assert_eq!(book.pending_count().unwrap(), 1);
 }
 
-/// Sends a batch to a server and takes its receipt.
+fn moment() -> Moment {
+    Moment { now: now(), seed: 1 }
+}
+
+/// Sends a batch to a server and tells what it answered.
+fn send(book: &mut StepBook, server: &mut Store, user: &str, batch: &Batch) -> (Reply, Reported) {
+    let reply = server.ingest(user, "phone", batch, IngestPolicy::at(now().unix_ms), now()).unwrap();
+    let outcome = manbo::wire::read_reply(reply.status(), None, reply.body().as_bytes(), 0);
+    let reported = book.report_delivery(Some(batch.ticket), &outcome, moment()).unwrap();
+    (reply, reported)
+}
+
+/// Sends what there is to a server and takes its receipts.
 fn sync(book: &mut StepBook, server: &mut Store, user: &str) {
-    let moment = Moment { now: now(), seed: 1 };
-    while let Next::Upload(batch) = book.next_delivery(moment).unwrap() {
-        let reply = server.ingest(user, "phone", &batch, IngestPolicy::at(now().unix_ms), now()).unwrap();
-        let outcome = manbo::wire::read_reply(reply.status(), None, reply.body().as_bytes(), 0);
-        let _ = book.report_delivery(Some(batch.ticket), &outcome, moment).unwrap();
+    while let Next::Upload(batch) = book.next_delivery(moment()).unwrap() {
+        let (reply, _) = send(book, server, user, &batch);
         assert!(matches!(reply, Reply::Receipt { .. }), "{reply:?}");
     }
 }

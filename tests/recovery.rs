@@ -8,8 +8,12 @@
 mod recovery {
     mod book;
     mod damage;
+    mod erased;
     mod flips;
     mod interrupted;
+    mod many_users;
     mod pages;
+    #[cfg(unix)]
+    mod read_only;
     mod single_rows;
 }

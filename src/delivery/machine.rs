@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::backoff;
+use super::brake::{Brake, Left, Told};
 use super::hold::{Hold, Why};
 use super::outcome::{Answer, Follows, Identity, Outcome, follows};
 use super::policy::{
@@ -144,7 +145,7 @@ pub struct Health {
     pub parked: BTreeMap<Code, usize>,
     /// Batches handed out.
     pub attempts: u64,
-    /// Failures since the last receipt.
+    /// Failures since the last receipt; one that is waited out because it brought nothing is a failure, too.
     pub failures: u32,
     /// When the last receipt came, in Unix milliseconds.
     pub last_receipt_ms: Option<i64>,
@@ -186,6 +187,7 @@ pub struct Delivery {
     failures: u32,
     fruitless: u8,
     stalled_since_ms: Option<i64>,
+    brake: Brake,
     last_receipt_ms: Option<i64>,
     last_trigger_ms: Option<i64>,
     /// Whether foreground or connectivity asked since the last receipt.
@@ -211,6 +213,7 @@ impl Default for Delivery {
             failures: 0,
             fruitless: 0,
             stalled_since_ms: None,
+            brake: Brake::default(),
             last_receipt_ms: None,
             last_trigger_ms: None,
             asked: false,
@@ -287,7 +290,7 @@ impl Delivery {
         }
         match follows {
             Follows::Apply(answer) => {
-                let applied = self.apply(ledger, *answer, rules_version, moment);
+                let applied = self.apply(ledger, sent.as_ref(), *answer, rules_version, moment);
                 if is_late {
                     // It says nothing about the batch that is on its way now.
                     self.hold = hold;
@@ -352,6 +355,13 @@ impl Delivery {
     pub(crate) fn begin_again(&mut self) {
         let generation = self.identity.as_ref().map_or(0, |identity| identity.generation);
         self.begin_generation(generation);
+    }
+
+    /// All of it went to somebody else. Tickets go on: a late answer to one of before must not pass for a new one's.
+    #[cfg_attr(not(feature = "sqlite"), allow(dead_code, reason = "only a store gives a ledger away"))]
+    pub(crate) fn begin_for_nobody(&mut self) {
+        self.identity = None;
+        self.begin_generation(0);
     }
 
     /// Numbers tickets from here on: those of another user of the same file must not pass for this one's.
@@ -523,6 +533,7 @@ impl Delivery {
     fn apply(
         &mut self,
         ledger: &mut Ledger,
+        sent: Option<&InFlight>,
         answer: Answer,
         rules_version: u32,
         moment: Moment,
@@ -537,20 +548,19 @@ impl Delivery {
         let complete_to =
             if canary::sings("watermark runs ahead of the pages") { receipt.revision } else { complete_to };
         // Below what the client named, not below what is known now: a late answer is older, and nothing was lost.
-        let restored = !canary::sings("restored servers unnoticed")
-            && (self.unproven
-                || self.incarnation.as_ref().is_some_and(|known| *known != incarnation)
+        let is_another_life = !canary::sings("restored servers unnoticed")
+            && (self.incarnation.as_ref().is_some_and(|known| *known != incarnation)
                 || receipt.revision < since);
+        let restored = is_another_life || self.unproven;
         if restored {
             ledger.send_all_again(now_ms);
-            if !std::mem::take(&mut self.unproven) {
-                notices.push(Notice::ServerRestored);
-            }
+            notices.extend((!std::mem::take(&mut self.unproven)).then_some(Notice::ServerRestored));
         }
         let before = ledger.sizes();
         let changes = ledger.apply_receipt(&receipt, moment.now)?;
-        let moved = receipt.revision > self.revision || !changes.is_empty() || ledger.sizes() != before;
-        let moved = moved && !canary::sings("growing steps count as no progress");
+        let counts = !canary::sings("growing steps count as no progress");
+        let moved = counts && (!changes.is_empty() || ledger.sizes() != before);
+        let raised = counts && receipt.revision > self.revision;
         if !receipt.refused.is_empty() {
             notices.push(Notice::Parked { facts: receipt.refused.len() });
         }
@@ -559,34 +569,60 @@ impl Delivery {
         }
         self.identity = Some(identity);
         self.incarnation = Some(incarnation);
-        self.revision = if restored { receipt.revision } else { self.revision.max(receipt.revision) };
+        let known = self.watermark.unwrap_or(0);
+        // What it answers is what is asked now: a revision that is not there any more was never true.
+        let is_newest = restored || (sent.is_some() && since == known);
+        self.revision = if is_newest { receipt.revision } else { self.revision.max(receipt.revision) };
         self.watermark = match self.watermark {
             // What a restored server says is complete only from its beginning on.
             _ if restored => None,
             // A late answer tells what changed after what was known then: from beyond what is known now it
             // proves nothing, and from before that it takes nothing back.
-            known if since > known.unwrap_or(0) => known,
-            known => Some(known.map_or(complete_to, |known| known.max(complete_to))),
+            watermark if since > known => watermark,
+            // No server knows more than it has.
+            _ => Some(known.max(complete_to.min(receipt.revision))),
         };
         self.failures = 0;
         self.last_receipt_ms = Some(now_ms);
         self.asked = false;
         self.facts_max = self.facts_max.saturating_mul(2).min(BATCH_FACTS_MAX);
-        self.note_progress(moved || restored, ledger, moment);
+        let is_progress = moved || raised || restored;
+        if is_progress {
+            self.fruitless = 0;
+            self.stalled_since_ms = None;
+        }
+        // What does not answer the batch under way says nothing about the present.
+        if let Some(sent) = sent {
+            let fetched = self.watermark.unwrap_or(0) > known;
+            let told = Told::of(is_another_life, moved || fetched, sent.facts);
+            self.note_present(told, is_progress, ledger, moment);
+        }
         Ok(Reported { changes, notices })
     }
 
-    fn note_progress(&mut self, moved: bool, ledger: &Ledger, moment: Moment) {
-        if moved {
-            self.fruitless = 0;
-            self.stalled_since_ms = None;
-        } else if !self.offered(ledger, moment.now.unix_ms).is_empty() {
+    /// Takes note of what the answer to the batch under way was worth, and waits out what is worth too little.
+    fn note_present(&mut self, told: Told, is_progress: bool, ledger: &Ledger, moment: Moment) {
+        // Looked for only where something depends on it: it costs as much as planning a batch.
+        let matters = !is_progress || self.brake.is_on();
+        let is_pending = matters && !self.offered(ledger, moment.now.unix_ms).is_empty();
+        let left = match self.watermark {
+            Some(watermark) if watermark < self.revision => Left::Pages,
+            None => Left::Pages,
+            Some(_) if is_pending => Left::Facts,
+            Some(_) => Left::Nothing,
+        };
+        let mut failures = self.brake.note(told, left);
+        if !is_progress && is_pending {
             self.fruitless = self.fruitless.saturating_add(1);
             if self.stalled_since_ms.is_some() {
                 // It was said: from here on ever more slowly.
-                self.failures = self.fruitless.into();
-                self.back_off(moment);
+                failures = failures.max(Some(u32::from(self.fruitless) + 1));
             }
+        }
+        if let Some(failures) = failures {
+            // Backing off adds the last one.
+            self.failures = failures - 1;
+            self.back_off(moment);
         }
     }
 }

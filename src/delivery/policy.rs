@@ -18,6 +18,13 @@ pub const PAUSE_MAX_MS: i64 = 86_400_000;
 pub const TRIGGER_GAP_MS: i64 = 60_000;
 /// Receipts in a row that brought nothing, until delivery says that it is stalled.
 pub const FRUITLESS_RECEIPTS_MAX: u8 = 3;
+/// Pulls in a row that may bring nothing although the server says that there is more: one, because its answer may
+/// have crossed another on the way. From the second on they are waited out, or such a server were asked for ever.
+pub const FRUITLESS_PULLS_FREE: u8 = 1;
+/// Lives of the server that may be met before everything is sent and fetched again: a backup restored, and at once
+/// another because it was the wrong one. From the third on, which is what two servers behind one address look
+/// like, they are waited out.
+pub const RESTORES_FREE: u8 = 2;
 /// With nothing pending, foreground and connectivity pull when the last receipt is older than this.
 pub const PULL_AFTER_MS: i64 = 15 * 60_000;
 /// With nothing pending, a pull is due this long after the last receipt in any case.

@@ -91,8 +91,12 @@ impl Phone {
     }
 
     fn report(&mut self, outcome: Outcome) -> Reported {
+        self.report_of(None, outcome)
+    }
+
+    fn report_of(&mut self, of: Option<Ticket>, outcome: Outcome) -> Reported {
         let moment = self.moment();
-        self.delivery.report(&mut self.ledger, None, outcome, RULES, moment).unwrap()
+        self.delivery.report(&mut self.ledger, of, outcome, RULES, moment).unwrap()
     }
 
     fn status(&mut self, status: u16) -> Reported {
@@ -390,6 +394,206 @@ fn facts_outside_the_limits_from_a_server_change_nothing() {
     assert_eq!(refused.unwrap_err().code(), Code::DayOutOfRange);
     assert_eq!(phone.ledger.pending_count(), 2);
     phone.waits();
+}
+
+/// A receipt without verdicts that says how far the server is, and how far what it brings is complete.
+fn pages(since: u64, complete_to: u64, revision: u64) -> Outcome {
+    let receipt = Receipt { revision, ..Receipt::default() };
+    let incarnation = "first".to_owned();
+    let answer =
+        Answer { identity: identity(), incarnation, rules_version: RULES, since, complete_to, receipt };
+    Outcome::Reply { status: 200, retry_after_s: None, body: Body::Receipt(Box::new(answer)) }
+}
+
+#[test]
+fn a_server_that_never_gives_what_it_announces_is_asked_ever_more_slowly() {
+    let mut phone = Phone::new();
+    for _ in 0..=FRUITLESS_PULLS_FREE {
+        assert_eq!(phone.upload().since, 0, "at once");
+        let _ = phone.report(pages(0, 0, 9));
+    }
+    for failures in 1..=20 {
+        let ceiling = backoff::ceiling_ms(failures);
+        let wait = phone.waits();
+        assert!((ceiling / 2..=ceiling).contains(&wait), "{failures}: {wait}");
+        phone.now_ms += wait;
+        assert!(phone.upload().facts.is_empty());
+        let _ = phone.report(pages(0, 0, 9));
+    }
+    // The app in the foreground asks once more, and what comes of it is not forgotten.
+    phone.now_ms += TRIGGER_GAP_MS;
+    phone.delivery.trigger(Trigger::Foreground, phone.now_ms);
+    phone.upload();
+    let _ = phone.report(pages(0, 0, 9));
+    assert!(phone.waits() >= BACKOFF_MAX_MS / 2);
+    // A page that brings it nearer ends it, and the next is asked for at once.
+    phone.now_ms += BACKOFF_MAX_MS;
+    phone.upload();
+    let _ = phone.report(pages(0, 5, 9));
+    assert_eq!(phone.upload().since, 5);
+    let _ = phone.report(pages(5, 5, 9));
+    assert_eq!(phone.upload().since, 5, "one is free again");
+    let _ = phone.report(pages(5, 9, 9));
+    assert_eq!(phone.next(), Next::Idle);
+}
+
+#[test]
+fn pages_that_bring_it_nearer_are_asked_for_at_full_speed() {
+    let mut phone = Phone::new();
+    for page in 0..1_000 {
+        assert_eq!(phone.upload().since, page);
+        let _ = phone.report(pages(page, page + 1, 1_000));
+    }
+    assert_eq!(phone.next(), Next::Idle);
+}
+
+#[test]
+fn what_is_walked_meanwhile_is_sent_and_ends_the_wait_for_pages() {
+    let mut phone = Phone::new();
+    for _ in 0..=FRUITLESS_PULLS_FREE {
+        phone.upload();
+        let _ = phone.report(pages(0, 0, 9));
+    }
+    phone.walk(0, 4_000);
+    phone.now_ms += phone.waits();
+    let batch = phone.upload();
+    assert_eq!(batch.facts.len(), 1);
+    let receipt = Receipt { accepted: batch.facts, revision: 9, ..Receipt::default() };
+    let Outcome::Reply { status, retry_after_s, body: Body::Receipt(mut answer) } = phone.reply(receipt)
+    else {
+        panic!("a receipt")
+    };
+    answer.complete_to = 0;
+    let _ = phone.report(Outcome::Reply { status, retry_after_s, body: Body::Receipt(answer) });
+    assert_eq!(phone.ledger.pending_count(), 0);
+    for _ in 0..=FRUITLESS_PULLS_FREE {
+        assert!(phone.upload().facts.is_empty());
+        let _ = phone.report(pages(0, 0, 9));
+    }
+    assert!(phone.waits() <= BACKOFF_BASE_MS);
+}
+
+#[test]
+fn a_revision_that_was_never_true_is_taken_back() {
+    let mut phone = Phone::new();
+    phone.upload();
+    let _ = phone.report(pages(0, 0, u64::MAX));
+    phone.upload();
+    let _ = phone.report(pages(0, 3, 3));
+    assert_eq!(phone.next(), Next::Idle);
+    phone.now_ms += PULL_DAILY_MS;
+    assert_eq!(phone.upload().since, 3);
+    // Nor is anything complete beyond the revision.
+    let _ = phone.report(pages(3, 700, 4));
+    phone.now_ms += PULL_DAILY_MS;
+    assert_eq!(phone.upload().since, 4);
+    let late = phone.report(pages(0, 2, 2));
+    assert_eq!((late.notices, phone.next()), (Vec::new(), Next::Idle), "an older answer takes nothing back");
+}
+
+/// Two servers behind one address, each with a life of its own; every request goes to the other one.
+#[test]
+fn two_servers_behind_one_address_are_not_sent_everything_without_end() {
+    let mut phone = Phone::with_days(1_000);
+    let mut other = ledger();
+    let begin_ms = phone.now_ms;
+    let (mut requests, mut restores) = (0, 0);
+    while phone.now_ms < begin_ms + PULL_DAILY_MS {
+        match phone.next() {
+            Next::Upload(batch) => {
+                std::mem::swap(&mut phone.server, &mut other);
+                phone.incarnation = if phone.incarnation == "first" { "second" } else { "first" };
+                let answer = phone.answer(&batch, &[]);
+                let told = phone.report(answer);
+                requests += 1;
+                restores += usize::from(told.notices == [Notice::ServerRestored]);
+                assert!(requests > 2 + usize::from(RESTORES_FREE) || phone.now_ms == begin_ms, "at once");
+            }
+            Next::Wait { until_ms } => phone.now_ms = until_ms,
+            Next::Idle => phone.now_ms += PENDING_AGE_MS,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(restores > 20 && requests < 70, "{restores} lives in {requests} requests of a day");
+    // One of them goes: nothing that only the other had been sent is lost.
+    phone.drain();
+    phone.now_ms += PULL_DAILY_MS;
+    phone.drain();
+    assert_eq!((phone.ledger.pending_count(), phone.server.digest()), (0, phone.ledger.digest()));
+    let stored = serde_json::to_value(&phone.delivery).unwrap();
+    assert_eq!(stored["brake"]["lives"], 0, "all is done: the next life is an honest one again");
+}
+
+#[test]
+fn a_server_that_is_restored_twice_within_a_minute_is_sent_everything_at_full_speed() {
+    let mut phone = Phone::with_days(450);
+    phone.drain();
+    phone.now_ms += PULL_DAILY_MS;
+    for life in ["second", "third"] {
+        phone.server = ledger();
+        phone.incarnation = life;
+        let batch = phone.upload();
+        let answer = phone.answer(&batch, &[]);
+        assert_eq!(phone.report(answer).notices, [Notice::ServerRestored]);
+    }
+    while let Next::Upload(batch) = phone.next() {
+        let answer = phone.answer(&batch, &[]);
+        let _ = phone.report(answer);
+    }
+    assert_eq!((phone.next(), phone.ledger.pending_count()), (Next::Idle, 0));
+    assert_eq!(phone.server.digest(), phone.ledger.digest());
+}
+
+#[test]
+fn late_receipts_never_say_that_delivery_is_stalled() {
+    for tickets in [true, false] {
+        let mut phone = Phone::new();
+        let mut asked = Vec::new();
+        for _ in 0..FRUITLESS_RECEIPTS_MAX {
+            asked.push(phone.upload().ticket);
+            phone.now_ms += LEASE_MS;
+        }
+        phone.walk(0, 4_000);
+        let batch = phone.upload();
+        let answer = phone.answer(&batch, &[]);
+        if !tickets {
+            // Nothing is under way any more.
+            let _ = phone.report(answer.clone());
+            phone.walk(0, 5_000);
+        }
+        for ticket in asked {
+            let _ = phone.report_of(tickets.then_some(ticket), pages(0, 0, 0));
+        }
+        if tickets {
+            assert_eq!(phone.waits(), LEASE_MS, "the batch under way still is");
+            let _ = phone.report_of(Some(batch.ticket), answer);
+        } else {
+            assert_eq!(phone.upload().facts.len(), 1);
+        }
+        assert_eq!(phone.delivery.health(&phone.ledger, phone.now_ms).stalled_since_ms, None);
+    }
+}
+
+#[test]
+fn the_receipt_of_a_pull_counts_where_something_waits_by_then() {
+    let mut phone = Phone::new();
+    phone.upload();
+    phone.walk(0, 4_000);
+    for _ in 1..FRUITLESS_RECEIPTS_MAX {
+        let _ = phone.report(pages(0, 0, 0));
+        assert_eq!(phone.upload().facts.len(), 1);
+    }
+    let _ = phone.report(pages(0, 0, 0));
+    assert_eq!(phone.next(), Next::Stalled);
+}
+
+#[test]
+fn a_state_from_before_the_brake_is_read() {
+    let mut phone = Phone::with_days(3);
+    phone.upload();
+    let mut stored = serde_json::to_value(&phone.delivery).unwrap();
+    assert!(stored.as_object_mut().unwrap().remove("brake").is_some());
+    assert_eq!(serde_json::from_value::<Delivery>(stored).unwrap(), phone.delivery);
 }
 
 proptest::proptest! {

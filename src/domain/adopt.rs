@@ -1,6 +1,7 @@
-//! What was recorded before anyone signed in becomes the first user's.
+//! What was recorded before anyone signed in becomes the first user's, and what another device recorded comes here
+//! without what only that device knows.
 
-use super::cell::Cell;
+use super::cell::{Cell, From, Reread};
 use super::column::SourceId;
 use super::day::{Day, Now};
 use super::history::Origin;
@@ -35,14 +36,14 @@ impl Ledger {
         self.settle()
     }
 
-    /// Counters go on where they stood last, which was while nobody was signed in.
+    /// Counters go on where they stood last: while nobody was signed in, or, where somebody counted after that,
+    /// where they are already.
     fn take_over_device(&mut self, signed_out: &Ledger, ids: &[SourceId]) {
-        let own = |from: &SourceId| ids.get(usize::from(from.0)).copied();
-        for (from, baseline) in &signed_out.baselines {
-            let Some(id) = own(from) else { continue };
-            self.baselines.insert(id, baseline.clone());
-            self.dirty.baselines.push(id);
+        if signed_out.counted_by_other.is_none() && !signed_out.baselines.is_empty() {
+            self.counted_by_other = Some(signed_out.counters());
+            self.take_counters();
         }
+        let own = |from: &SourceId| ids.get(usize::from(from.0)).copied();
         for ((from, day), count) in &signed_out.own_counts {
             let Some(id) = own(from) else { continue };
             let key: (SourceId, Day) = (id, *day);
@@ -59,10 +60,33 @@ impl Ledger {
 }
 
 impl Cell {
+    /// The cell without what only one device knows of it, for another one.
+    ///
+    /// - The register stays, with its corrections, and so do the pending mark and the server's refusal: they tell
+    ///   what the server knows, and that is the same from everywhere.
+    /// - The offset stays: it bounded the day, wherever that was read.
+    /// - The read-here bit goes: a full reading must not lower what was never read on the device that makes it.
+    /// - The re-read mark goes: a deletion that another device ignored is none that this one ignored.
+    pub(crate) fn without_device(mut self) -> Cell {
+        self.read_here = false;
+        self.reread = Reread::No;
+        self
+    }
+
+    /// The cell of another device, on this one: as if its register had been received. So an even epoch that rose
+    /// there, in whatever way, has risen outside.
+    pub(crate) fn of_other_device(self) -> Cell {
+        let mut cell = self.without_device();
+        if cell.register.epoch > 0 && !cell.register.is_pinned() {
+            cell.reread = Reread::IfRead;
+        }
+        cell
+    }
+
     /// Joins the cell of the ledger from before anyone signed in.
     fn take_over(&mut self, came: &Cell, now_ms: i64) {
         let before = *self;
-        self.receive(came.register, super::cell::From::Peer, now_ms);
+        self.receive(came.register, From::Peer, now_ms);
         if self.register != before.register {
             // It has waited since it was recorded.
             self.set_pending_since(Some(came.pending_since_ms().unwrap_or(now_ms)));

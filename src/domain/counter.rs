@@ -1,6 +1,8 @@
 //! Chips that count since boot, as on Android: from (boot, count) to steps of a day.
 
-use super::steps::STEPS_MAX;
+use std::collections::BTreeMap;
+
+use super::steps::{STEPS_MAX, Source};
 
 /// Where a counter stood. Of this device only, never sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,6 +12,9 @@ pub struct Baseline {
     /// The count since that boot.
     pub count: u32,
 }
+
+/// Where the counters of a device stood, by source.
+pub(crate) type Stood = BTreeMap<Source, Baseline>;
 
 /// What a counter reading is worth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

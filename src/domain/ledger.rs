@@ -9,7 +9,7 @@ use super::canary;
 use super::cell::{Cell, From, LocalRead};
 use super::code::{Code, Refusal};
 use super::column::{Column, SourceEntry, SourceId};
-use super::counter::{Baseline, Credit};
+use super::counter::{Baseline, Credit, Stood};
 use super::day::{Day, Now};
 use super::dirty::{Attendance, Dirty};
 use super::fact::Fact;
@@ -85,6 +85,8 @@ pub struct Ledger {
     pub(crate) sources: Vec<SourceEntry>,
     pub(crate) attendance: BTreeMap<Day, Attendance>,
     pub(crate) baselines: BTreeMap<SourceId, Baseline>,
+    /// Where the counters of this device stood, if another of its users read one last: then `baselines` are past.
+    pub(crate) counted_by_other: Option<Stood>,
     pub(crate) own_counts: BTreeMap<(SourceId, Day), u32>,
     pub(crate) remarks: BTreeMap<(Day, SourceId, Kind), Remark>,
     pub(crate) revision: u64,
@@ -111,6 +113,7 @@ impl Ledger {
             sources: Vec::new(),
             attendance: BTreeMap::new(),
             baselines: BTreeMap::new(),
+            counted_by_other: None,
             own_counts: BTreeMap::new(),
             remarks: BTreeMap::new(),
             revision: 0,
@@ -266,6 +269,7 @@ impl Ledger {
         self.check_source(&reading.source)?;
         let id = self.intern(reading.source);
         self.mark_read(id);
+        self.take_counters();
         let credit = Credit::of(self.baselines.get(&id), reading.boot, reading.count);
         if credit.moves_baseline() {
             let baseline = Baseline { boot: reading.boot.to_owned(), count: reading.count };
@@ -279,6 +283,27 @@ impl Ledger {
             self.credit(reading, id, steps, now);
         }
         Ok(credit)
+    }
+
+    /// A device has one set of baselines, whoever reads its counters: this ledger goes on where another user left
+    /// them, all of them, so that the next user can do the same.
+    pub(super) fn take_counters(&mut self) {
+        let Some(stood) = self.counted_by_other.take() else { return };
+        self.dirty.baselines.extend(std::mem::take(&mut self.baselines).into_keys());
+        for (source, baseline) in stood {
+            // Where no room is left for its name, the counter's next reading is a first one: it credits nothing.
+            if self.has_room_for(&source).is_ok() {
+                let id = self.intern(source);
+                self.baselines.insert(id, baseline);
+                self.dirty.baselines.push(id);
+            }
+        }
+    }
+
+    /// Where the counters stood when this ledger read them last.
+    pub(crate) fn counters(&self) -> Stood {
+        let named = self.baselines.iter();
+        named.filter_map(|(id, baseline)| Some((self.source_name(*id)?, baseline.clone()))).collect()
     }
 
     /// Adds counted steps to this device's own count of the day, which enters as a reading.

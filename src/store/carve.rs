@@ -27,8 +27,9 @@ const TABLE_RECORD_MAX: usize = PAGE_LEN - 35;
 const SHORT_LEN: usize = 96;
 /// The header of a record with thirteen columns, some of them long.
 const HEADER_LEN_MAX: usize = 32;
-/// The fewest and most columns of a table of ours.
+/// The fewest and most columns of a table of ours, but for `meta`.
 const COLUMNS: std::ops::RangeInclusive<usize> = 5..=13;
+const META_COLUMNS: usize = 2;
 
 /// Turns raw values into rows through SQLite itself, so that there is one way to decode a row.
 pub(crate) struct Decoder {
@@ -196,7 +197,7 @@ fn record(cell: &[u8], has_rowid: bool) -> Option<Vec<Value>> {
         types = rest;
         values.push(value(kind, &mut body)?);
     }
-    if !body.is_empty() || !COLUMNS.contains(&values.len()) {
+    if !body.is_empty() || !is_ours(values.len()) {
         return None;
     }
     // A key that is the row's number stands as NULL in the record.
@@ -204,6 +205,10 @@ fn record(cell: &[u8], has_rowid: bool) -> Option<Vec<Value>> {
         *first = Value::Integer(rowid);
     }
     Some(values)
+}
+
+fn is_ours(columns: usize) -> bool {
+    columns == META_COLUMNS || COLUMNS.contains(&columns)
 }
 
 /// A value of the record format (`sqlite.org/fileformat2.html#record_format`).
@@ -305,7 +310,7 @@ mod tests {
                     state.to_be_bytes()[0]
                 })
                 .collect();
-            let mut check = |values: Vec<Value>| assert!(COLUMNS.contains(&values.len()));
+            let mut check = |values: Vec<Value>| assert!(is_ours(values.len()));
             pointed_records(&page, &mut check);
             all_records(&page, &mut check);
         }

@@ -142,9 +142,21 @@ fn has_recovered(connection: &Connection) -> Result<bool> {
 /// # Errors
 /// Busy while another process does so.
 pub(super) fn checkpoint(connection: &Connection) -> Result<()> {
-    let busy = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get::<_, bool>(0));
-    if busy.map_err(classify)? {
-        return Err(Error::Busy("another process moves the WAL into the file".into()));
+    move_wal(connection, "PRAGMA wal_checkpoint(PASSIVE)")
+}
+
+/// Moves all that the WAL holds into the file and leaves nothing in it.
+///
+/// # Errors
+/// Busy while another process reads or writes.
+pub(super) fn empty_wal(connection: &Connection) -> Result<()> {
+    move_wal(connection, "PRAGMA wal_checkpoint(TRUNCATE)")
+}
+
+fn move_wal(connection: &Connection, sql: &str) -> Result<()> {
+    // That it could not be done is no error of SQLite's, but a column of its answer.
+    if connection.query_row(sql, [], |row| row.get::<_, bool>(0)).map_err(classify)? {
+        return Err(Error::Busy("another process uses the WAL".into()));
     }
     Ok(())
 }

@@ -1,8 +1,15 @@
 //! A user's whole ledger as lines of JSON, out and in again: to move it, to keep it, to hand it to its owner.
 //!
-//! What is exported is what the rules know: sources by name, cells and attendance with what the device knows
-//! about them, counters, remarks, history. Left out is what belongs to one file: source numbers, the state of
-//! delivery, which changes a device has heard of. So two stores that know the same give the same bytes.
+//! What is exported is what the rules know: sources by name, cells and attendance with what is pending and what
+//! was refused, remarks, history. Left out is what belongs to one file: source numbers, the state of delivery,
+//! which changes a device has heard of. So two stores that know the same give the same bytes.
+//!
+//! What only one phone knows of a cell (whether it was read there, whether it waits to be read again, what its
+//! counters gave to the day) is exported where the host says which phone that is
+//! ([`Options::install_id`](crate::Options::install_id)), and taken back on that phone alone: elsewhere a full
+//! reading could lower what was never read there, and every register comes as if it had been received. A store that
+//! does not know its phone exports nothing of the kind. Where counters stood is never exported: a file is from the
+//! past, and the steps since then were credited.
 
 mod intake;
 mod line;
@@ -16,8 +23,9 @@ use sha2::{Digest, Sha256};
 use super::change::{self, ChangeRow};
 use super::era::EraRow;
 use super::locked::Ended;
-use super::{Loaded, Store, check_user, transaction};
+use super::{Loaded, Store, check_user, delivery, meta, transaction};
 use crate::domain::code::{Code, Refusal};
+use crate::domain::column::SourceEntry;
 use crate::domain::day::{Day, Now};
 use crate::domain::dirty::RowCounts;
 use crate::domain::ledger::Ledger;
@@ -25,7 +33,7 @@ use crate::domain::register::Register;
 use crate::domain::steps::Source;
 use crate::error::{Error, Result};
 use line::{
-    AttendedLine, BaselineLine, CellLine, ChangeLine, EndLine, Header, Line, OwnCountLine, RegisterLine,
+    AttendedLine, CellLine, ChangeLine, EndLine, Header, Installation, Line, OwnCountLine, RegisterLine,
     RemarkLine, SourceLine,
 };
 
@@ -47,9 +55,7 @@ pub struct Exported {
     pub cells: u64,
     /// Attended days.
     pub attended: u64,
-    /// Baselines of counters.
-    pub baselines: u64,
-    /// Days to which this device's counters gave steps.
+    /// Days to which this device's counters gave steps; none where the host did not say which device it is.
     pub own_counts: u64,
     /// Remarks.
     pub remarks: u64,
@@ -60,10 +66,13 @@ pub struct Exported {
 /// What an import brought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Imported {
-    /// How many lines of each kind.
+    /// How many lines of each kind were taken.
     pub lines: Exported,
     /// The generation of the ledger since: the file's, or the store's own where that is higher.
     pub generation: u32,
+    /// Whether the file was written on another device, or by a store that did not know on which: then what only
+    /// that device knew was not taken.
+    pub from_other_device: bool,
 }
 
 /// Why an export was not imported. Nothing was stored. It tells the line and the rule, never what the line said.
@@ -153,8 +162,11 @@ impl ImportError {
 
 impl Store {
     /// Writes everything of a user as lines of JSON, from one snapshot: a header, the ledger, its history, and
-    /// a last line by which a cut or changed file is noticed. The same facts give the same bytes. Nothing in it
-    /// names the user. The snapshot stays open until the last line is taken.
+    /// a last line by which a cut or changed file is noticed. Nothing in it names the user. The snapshot stays open
+    /// until the last line is taken.
+    ///
+    /// The same facts give the same bytes. With [`Options::install_id`](crate::Options::install_id), what only this
+    /// device knows is among them, and a salted hash of that id tells on which device it may be taken back.
     ///
     /// ```
     /// use manbo::{Now, Options, Reading, Source, StepBook, Store};
@@ -193,7 +205,7 @@ impl Store {
                 // Before the first line is out: what is damaged can be mended only until then.
                 check_changes(snapshot, &loaded)?;
                 begun = true;
-                export(snapshot, &loaded, out)
+                export(snapshot, user, &loaded, out)
             })
         })
     }
@@ -201,6 +213,11 @@ impl Store {
     /// Reads an export into the empty ledger of a user, in one transaction, and checks every value. On a
     /// server every device is told everything afterwards. The write lock is held while `input` is read: give it
     /// bytes that are here, not ones that are still to come.
+    ///
+    /// Facts, corrections, offsets, remarks, history, and what the server does not know yet or refused, come along
+    /// from anywhere. What only the exporting device knew comes along only where both stores were opened with the
+    /// same [`Options::install_id`](crate::Options::install_id). Where counters stood does not come along: they go
+    /// on where this device's own users left them, or else their first reading credits nothing.
     ///
     /// The generation is never lowered. On a server the revision is at least the file's last transaction.
     ///
@@ -248,32 +265,44 @@ fn check_changes(snapshot: &Connection, loaded: &Loaded) -> Result<()> {
     Err(Error::Corrupt("changes of the history have vanished or are damaged".into()))
 }
 
-fn header(ledger: &Ledger, era: Option<&EraRow>) -> Header {
+fn header(ledger: &Ledger, era: Option<&EraRow>, named: u32, installation: Option<Installation>) -> Header {
     let kept = era.filter(|era| era.is_whole());
     Header {
         manbo_export: EXPORT_VERSION,
-        generation: era.map_or(0, |era| era.generation),
+        generation: era.map_or(0, |era| era.generation).max(named),
         revision: ledger.revision,
         transaction: era.and_then(|era| u64::try_from(era.seq).ok()).unwrap_or(0),
         history_kept: kept.is_some(),
         history_from_ms: kept.and_then(|era| era.history_from_ms),
         last_change_ms: era.map(|era| era.last_ms).filter(|ms| *ms != i64::MIN),
+        installation,
     }
 }
 
-fn export(snapshot: &Connection, loaded: &Loaded, out: &mut dyn Write) -> Result<Exported> {
+/// The generation in which a server named the ledger to this device.
+fn named_generation(connection: &Connection, user: &str) -> Result<u32> {
+    Ok(delivery::load(connection, user)?.identity().map_or(0, |identity| identity.generation))
+}
+
+fn export(snapshot: &Connection, user: &str, loaded: &Loaded, out: &mut dyn Write) -> Result<Exported> {
     let ledger = &loaded.ledger;
     let mut file = Lines { out, hasher: Sha256::new(), written: 0 };
-    file.put(&header(ledger, loaded.era.as_ref()))?;
+    let installation = meta::get(snapshot, meta::INSTALL_ID)?;
+    let installation = installation.map(|id| Installation::of(ledger.digest().to_string(), &id));
+    let knows_device = installation.is_some();
+    file.put(&header(ledger, loaded.era.as_ref(), named_generation(snapshot, user)?, installation))?;
     let mut told = Exported::default();
-    let mut sources: Vec<_> = ledger.sources.iter().map(|entry| (entry.name, entry.read_by_device)).collect();
+    let read = |entry: &SourceEntry| entry.read_by_device && knows_device;
+    let mut sources: Vec<_> = ledger.sources.iter().map(|entry| (entry.name, read(entry))).collect();
     sources.sort_unstable();
     for (name, read_by_device) in sources {
         told.sources += 1;
         file.put(&Line::Source(SourceLine { name, read_by_device }))?;
     }
-    export_facts(ledger, &mut file, &mut told)?;
-    export_counters(ledger, &mut file, &mut told)?;
+    export_facts(ledger, knows_device, &mut file, &mut told)?;
+    if knows_device {
+        export_own_counts(ledger, &mut file, &mut told)?;
+    }
     let mut remarks: Vec<_> = ledger
         .remarks
         .iter()
@@ -292,13 +321,19 @@ fn export(snapshot: &Connection, loaded: &Loaded, out: &mut dyn Write) -> Result
     Ok(told)
 }
 
-fn export_facts(ledger: &Ledger, file: &mut Lines<'_>, told: &mut Exported) -> Result<()> {
+fn export_facts(
+    ledger: &Ledger,
+    knows_device: bool,
+    file: &mut Lines<'_>,
+    told: &mut Exported,
+) -> Result<()> {
     let mut cells: Vec<_> =
         ledger.each_cell().filter_map(|(id, day, cell)| Some((day, ledger.source_name(id)?, cell))).collect();
     cells.sort_unstable_by_key(|(day, source, _)| (*day, *source));
     for (day, source, cell) in cells {
         told.cells += 1;
-        file.put(&Line::Cell(CellLine::of(day, source, cell)))?;
+        let cell = if knows_device { *cell } else { cell.without_device() };
+        file.put(&Line::Cell(CellLine::of(day, source, &cell)))?;
     }
     for (day, mark) in &ledger.attendance {
         told.attended += 1;
@@ -307,18 +342,10 @@ fn export_facts(ledger: &Ledger, file: &mut Lines<'_>, told: &mut Exported) -> R
     Ok(())
 }
 
-fn export_counters(ledger: &Ledger, file: &mut Lines<'_>, told: &mut Exported) -> Result<()> {
-    let named = |id| ledger.source_name(id);
-    let mut baselines: Vec<_> =
-        ledger.baselines.iter().filter_map(|(id, baseline)| Some((named(*id)?, baseline))).collect();
-    baselines.sort_unstable_by_key(|(source, _)| *source);
-    for (source, baseline) in baselines {
-        told.baselines += 1;
-        let boot = baseline.boot.clone();
-        file.put(&Line::Baseline(BaselineLine { source, boot, count: baseline.count }))?;
-    }
+fn export_own_counts(ledger: &Ledger, file: &mut Lines<'_>, told: &mut Exported) -> Result<()> {
     let counts = ledger.own_counts.iter();
-    let mut counts: Vec<_> = counts.filter_map(|((id, day), n)| Some((*day, named(*id)?, *n))).collect();
+    let mut counts: Vec<_> =
+        counts.filter_map(|((id, day), n)| Some((*day, ledger.source_name(*id)?, *n))).collect();
     counts.sort_unstable();
     for (day, source, count) in counts {
         told.own_counts += 1;

@@ -70,7 +70,8 @@ pub(crate) fn save(
         .collect();
     era.changes += i64::try_from(rows.len()).unwrap_or(i64::MAX);
     row::put(tx, rows.into_iter())?;
-    let facts = i64::try_from(ledger.row_counts().cells).unwrap_or(i64::MAX);
+    let rows = ledger.row_counts();
+    let facts = i64::try_from(rows.cells + rows.attended).unwrap_or(i64::MAX);
     let piled_up = keeping.history_ms.is_none() && era.changes > facts.saturating_mul(2) + SUPERSEDED_MAX;
     // A clock that went back makes the last time one of the future.
     let long_ago = !(0..COMPACT_EVERY_MS).contains(&now_ms.saturating_sub(era.compacted_ms));

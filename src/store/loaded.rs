@@ -1,11 +1,14 @@
 //! A user's ledger, loaded from its rows and saved row by row.
 
+use std::collections::BTreeMap;
+
 use rusqlite::Connection;
 
 use super::attendance::AttendanceRow;
 use super::carve::Decoder;
 use super::cell::CellRow;
 use super::change::ChangeRow;
+use super::connection::classify;
 use super::counter::{BaselineRow, OwnCountRow};
 use super::era::{self, EraRow};
 use super::keeping::{self, Keeping};
@@ -15,10 +18,11 @@ use super::row::{self, StoredRow};
 use super::set_aside::BadRow;
 use super::source::SourceRow;
 use super::transaction::WriteTx;
-use super::{SetAside, Store, delivery};
+use super::{SetAside, Store, delivery, meta};
 use crate::domain::canary;
 use crate::domain::cell::Cell;
 use crate::domain::column::SourceId;
+use crate::domain::counter::Stood;
 use crate::domain::day::{Day, Now};
 use crate::domain::dirty::Dirty;
 use crate::domain::ledger::Ledger;
@@ -38,6 +42,8 @@ pub(crate) struct Loaded {
     name: String,
     saved: Option<LedgerRow>,
     keeping: Keeping,
+    /// Whether the file says that nobody read a counter after this user did.
+    counted_last: bool,
 }
 
 impl Loaded {
@@ -53,10 +59,16 @@ impl Loaded {
             ledger.revision = u64::try_from(row.revision).unwrap_or(0);
             era = era::find(snapshot, row.user)?;
         }
+        let counted_by = if keeping.server { None } else { counted_by(snapshot)? };
+        let counted_last = counted_by.is_some() && counted_by == saved.as_ref().map(|row| row.user);
+        if let Some(other) = counted_by.filter(|_| !counted_last) {
+            ledger.counted_by_other = Some(counters_of(snapshot, other)?);
+        }
         ledger.rebuild();
         // Where history is off, a change still has to break off what was kept of it.
         ledger.notes.kept = keeping.logs() || era.as_ref().is_some_and(EraRow::is_whole);
-        Ok((Loaded { ledger, version, opening: 0, era, name: name.to_owned(), saved, keeping }, bad))
+        let name = name.to_owned();
+        Ok((Loaded { ledger, version, opening: 0, era, name, saved, keeping, counted_last }, bad))
     }
 
     pub(crate) fn keeping(&self) -> Keeping {
@@ -108,6 +120,18 @@ impl Loaded {
         Ok((loaded, noted))
     }
 
+    /// This user signs in. What the counters gave since another user of this device read them is nobody's: only
+    /// from their next reading on is it known who walked.
+    pub(crate) fn begin_counters(&mut self, tx: &WriteTx<'_>) -> Result<()> {
+        match &mut self.ledger.counted_by_other {
+            Some(stood) if !stood.is_empty() => {
+                stood.clear();
+                meta::set_counted_by(tx, meta::NOBODY)
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// Takes over what could be saved of a damaged file.
     pub(crate) fn rebuilt(ledger: Ledger, row: LedgerRow, keeping: Keeping) -> Loaded {
         Loaded {
@@ -118,6 +142,8 @@ impl Loaded {
             name: row.name.clone(),
             saved: Some(row),
             keeping,
+            // Who did is in the damaged file's own words, which were taken over before.
+            counted_last: true,
         }
     }
 
@@ -136,6 +162,10 @@ impl Loaded {
         };
         put_facts(tx, user, &self.ledger, &dirty)?;
         put_device_rows(tx, user, &self.ledger, &dirty)?;
+        if !dirty.baselines.is_empty() && !self.counted_last {
+            meta::set_counted_by(tx, user)?;
+            self.counted_last = true;
+        }
         let revision = i64::try_from(self.ledger.revision).unwrap_or(i64::MAX);
         let row = LedgerRow { user, name: self.name.clone(), revision, rows: self.ledger.row_counts() };
         if self.saved.as_ref() != Some(&row) || dirty.revision {
@@ -162,6 +192,36 @@ impl Loaded {
         self.saved = Some(row);
         Ok(())
     }
+}
+
+/// Whose baselines are this device's; `None` where there are none.
+fn counted_by(snapshot: &Connection) -> Result<Option<i64>> {
+    let sql = "SELECT DISTINCT user FROM baseline LIMIT 2";
+    let mut statement = snapshot.prepare_cached(sql).map_err(classify)?;
+    let users = statement.query_map([], |row| row.get(0)).map_err(classify)?;
+    let users: Vec<i64> = users.collect::<rusqlite::Result<_>>().map_err(classify)?;
+    let only = match users[..] {
+        [] => return Ok(None),
+        [user] => user,
+        // The file does not say whose are the last ones: to go on from older ones would credit steps again.
+        _ => meta::NOBODY,
+    };
+    Ok(Some(meta::counted_by(snapshot)?.unwrap_or(only)))
+}
+
+/// Where a user's counters stood. What cannot be trusted is left out: that counter's next reading is a first one.
+fn counters_of(snapshot: &Connection, user: i64) -> Result<Stood> {
+    let mut names = BTreeMap::new();
+    row::load(snapshot, user, |source: SourceRow| {
+        names.insert(source.id, source.name);
+    })?;
+    let mut stood = Stood::new();
+    row::load(snapshot, user, |row: BaselineRow| {
+        if let Some(name) = names.get(&row.source) {
+            stood.insert(*name, row.baseline);
+        }
+    })?;
+    Ok(stood)
 }
 
 fn load_rows(snapshot: &Connection, row: &LedgerRow, ledger: &mut Ledger) -> Result<Vec<BadRow>> {

@@ -1,8 +1,10 @@
 //! Changes under the write lock: each one transaction, on the file that has the name now.
 
+use std::cmp::Ordering;
+
 use super::connection::classify;
 use super::transaction::WriteTx;
-use super::{Loaded, SetAside, Store, check_user, delivery, era, erase, ledger, meta, row};
+use super::{Loaded, SetAside, Store, check_user, delivery, erase, ledger, meta};
 use crate::delivery::Delivery;
 use crate::domain::canary;
 use crate::domain::day::Now;
@@ -191,18 +193,20 @@ impl Store {
         })
     }
 
-    /// Scrubs the file after an erasure. Where that failed, what a flush that failed may have left in the WAL is
-    /// made durable before anything is written after it.
+    /// Takes the bytes off the disk after an erasure, which is done whether or not that succeeds.
     pub(super) fn end_erasure(&mut self, erased: bool) -> Result<()> {
-        let scrubbed = !erased || erase::leave_no_trace(self.connected()?)?;
-        let ended = erase::overwrite(self.connected()?, false);
-        if !scrubbed || ended.is_err() {
+        if erased && self.scrub(self.options.busy_timeout).is_err() {
+            // The next call meets the damage, and mends it.
+            self.calls_before_scrub = 0;
+        }
+        if erase::overwrite(self.connected()?, false).is_err() {
             self.recovered = true;
         }
         Ok(())
     }
 
-    /// Gives what was recorded before anyone signed in to the first user who signs in, and to no other.
+    /// Gives what was recorded before anyone signed in to the first user who signs in, and to no other. What was
+    /// erased meanwhile goes to nobody.
     pub(crate) fn sign_in(&mut self, user: &str, now: Now) -> Result<(Loaded, Vec<Change>)> {
         check_user(user)?;
         self.recovering(|store| {
@@ -217,16 +221,23 @@ impl Store {
                 if is_first && !user.is_empty() {
                     let (signed_out, more) = store.load_locked(tx, SIGNED_OUT)?;
                     noted.extend(more);
-                    // What a server said is erased goes to nobody.
                     let before = delivery::load(tx, SIGNED_OUT)?;
-                    if before.erased().is_none() {
+                    let goes = SignedOut::goes(&before, &delivery::load(tx, user)?);
+                    if goes == SignedOut::ToTheUser {
                         changes = own.ledger.take_over(&signed_out.ledger, now);
                     }
                     own.save(tx)?;
-                    clear(tx, SIGNED_OUT)?;
-                    delivery::save(tx, SIGNED_OUT, &before, &Delivery::default())?;
+                    if goes != SignedOut::Nowhere {
+                        clear(tx, SIGNED_OUT)?;
+                        let mut after = before.clone();
+                        after.begin_for_nobody();
+                        delivery::save(tx, SIGNED_OUT, &before, &after)?;
+                    }
                     let number = own.user().unwrap_or_default().to_string();
                     meta::set(tx, meta::FIRST_USER, &number)?;
+                }
+                if !user.is_empty() {
+                    own.begin_counters(tx)?;
                 }
                 Ok(Ended { result: Ok((own, changes)), keep: true, noted })
             })
@@ -256,12 +267,40 @@ impl Store {
     }
 }
 
+/// What becomes of what was recorded signed out when its user signs in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum SignedOut {
+    /// It is joined to what the user has.
+    ToTheUser,
+    /// Its generation was erased: it goes to nobody.
+    ToNobody,
+    /// It stays for the next time: what the user has here is of a generation that was erased, of which this device
+    /// is still to be told. Joined to that, it would go with it.
+    Nowhere,
+}
+
+impl SignedOut {
+    /// Compares the generations where a server named the same ledger to both.
+    fn goes(signed_out: &Delivery, user: &Delivery) -> SignedOut {
+        if signed_out.erased().is_some() {
+            return SignedOut::ToNobody;
+        }
+        match (signed_out.identity(), user.identity()) {
+            (Some(from), Some(to)) if from.ledger == to.ledger => match from.generation.cmp(&to.generation) {
+                Ordering::Less => SignedOut::ToNobody,
+                Ordering::Equal => SignedOut::ToTheUser,
+                Ordering::Greater => SignedOut::Nowhere,
+            },
+            _ => SignedOut::ToTheUser,
+        }
+    }
+}
+
 /// The ledger of whoever is not signed in.
 const SIGNED_OUT: &str = "";
 
 /// Drops every row of a person; the row that names them stays.
 fn clear(tx: &WriteTx<'_>, user: &str) -> Result<()> {
     let Some(row) = ledger::find(tx, user)? else { return Ok(()) };
-    erase::erase(tx, &row)?;
-    row::delete::<era::EraRow, 1>(tx, std::iter::once([row.user]))
+    erase::erase(tx, &row).map(|_| ())
 }

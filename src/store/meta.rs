@@ -4,6 +4,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::checksum::Checksum;
 use super::connection::classify;
+use super::ledger::LedgerRow;
 use super::transaction::WriteTx;
 use crate::error::Result;
 
@@ -16,6 +17,32 @@ pub(crate) const BOOTS: &str = "boots";
 /// The number of the first user who signed in on this device: what is recorded while nobody is signed in is
 /// theirs, for ever.
 pub(crate) const FIRST_USER: &str = "first_user";
+
+/// The number of the user who read a counter last: their baselines are this device's, all others are past.
+const COUNTED_BY: &str = "counted_by";
+
+/// In place of that number where nobody knows where the counters stand: no user ever has it.
+pub(crate) const NOBODY: i64 = 0;
+
+/// Who read a counter last, as far as the file says so.
+pub(crate) fn counted_by(connection: &Connection) -> Result<Option<i64>> {
+    Ok(get(connection, COUNTED_BY)?.and_then(|number| number.parse().ok()))
+}
+
+/// Notes who read a counter last.
+pub(crate) fn set_counted_by(tx: &WriteTx<'_>, user: i64) -> Result<()> {
+    set(tx, COUNTED_BY, &user.to_string())
+}
+
+/// A user's baselines are about to go. Where they may be this device's, what other users have of their own must
+/// not take their place: it is from before, and would credit the same steps again.
+pub(crate) fn forget_baselines(tx: &WriteTx<'_>, ledger: &LedgerRow) -> Result<()> {
+    let has_some = ledger.rows.baselines > 0;
+    if has_some && counted_by(tx)?.is_none_or(|user| user == ledger.user) {
+        set_counted_by(tx, NOBODY)?;
+    }
+    Ok(())
+}
 
 /// The value of a key; `None` where there is none or its checksum, which lies beside it, disagrees.
 pub(crate) fn get(connection: &Connection, key: &str) -> Result<Option<String>> {

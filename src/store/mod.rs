@@ -138,7 +138,8 @@ impl Options {
 
     /// What tells this device's installation from another's (`identifierForVendor` on iOS, a random id
     /// in a folder without backup on Android). A file restored from another phone's backup is noticed by
-    /// it, and then drops what only that phone knew: counter baselines and read-here bits, not steps.
+    /// it, and then drops what only that phone knew: counter baselines and read-here bits, not steps. An export
+    /// brings back what only this device knew where the id is the same.
     pub fn install_id(mut self, id: impl Into<String>) -> Options {
         self.install_id = Some(id.into());
         self
@@ -234,6 +235,7 @@ pub struct Store {
     reads_before_look: u8,
     /// Whether SQLite took over commits from a WAL that nobody has flushed since, as far as we know.
     recovered: bool,
+    calls_before_scrub: u8,
     /// How often the file was opened.
     openings: u64,
     report: Report,
@@ -251,6 +253,9 @@ const RECOVERIES_A_CALL: usize = 2;
 /// Reads from memory between two looks at the file's name: a look costs a third of such a read. A write
 /// looks every time.
 const READS_A_LOOK: u8 = 7;
+/// Reads from the file and writes between two attempts to take erased bytes off the disk, while another process
+/// is in the way: an attempt moves the WAL, which SQLite does by itself every 1,000 pages, or 100 writes of ten.
+const CALLS_A_SCRUB: u8 = 100;
 /// The version of a ledger that is never current.
 const NEVER_CURRENT: i64 = -1;
 
@@ -275,6 +280,7 @@ impl Store {
             file: None,
             reads_before_look: READS_A_LOOK,
             recovered: false,
+            calls_before_scrub: 0,
             openings: 0,
             report,
         };
@@ -282,7 +288,7 @@ impl Store {
         Ok(store)
     }
 
-    /// Everyone who has a ledger here, in the order of their first write.
+    /// Everyone who has a ledger here, in the order of their first write, or of the first since they were erased.
     ///
     /// # Errors
     /// Those of the storage.
@@ -363,9 +369,14 @@ impl Store {
             // Another process may have exchanged the file just now.
             if before.is_none() || before == self.file {
                 self.recovered = recovered;
+                self.calls_before_scrub = 0;
                 self.openings += 1;
-                self.connection = Some(connection);
-                return Ok(());
+                let checked = ledger::check_index(&connection);
+                // A damaged file is let go by whoever mends it.
+                if checked.as_ref().map_or_else(Error::is_corrupt, |()| true) {
+                    self.connection = Some(connection);
+                }
+                return checked;
             }
         }
     }
@@ -422,6 +433,7 @@ impl Store {
                     Err(error) if error.is_corrupt() => return Err(error),
                     Ok(()) | Err(_) => {}
                 }
+                store.scrub_when_due()?;
                 return Ok(loaded);
             }
             match store.set_aside(user) {
@@ -485,6 +497,36 @@ impl Store {
                 self.connect()?;
             }
             self.flush_recovered(self.options.busy_timeout)?;
+        }
+        self.scrub_when_due()
+    }
+
+    /// What was erased while another process was at the file may still lie on the disk. Like the flush, not before
+    /// rows were read; without waiting, and not at every call.
+    fn scrub_when_due(&mut self) -> Result<()> {
+        match self.calls_before_scrub.checked_sub(1) {
+            Some(left) => self.calls_before_scrub = left,
+            None if self.connection.is_some() && !self.has_moved() => self.scrub(Duration::ZERO)?,
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// Takes the bytes of all that was erased off the disk, if nobody is in the way for so long.
+    ///
+    /// # Errors
+    /// Corrupt, where the file has to be mended first; whatever else prevents it is tried again later.
+    pub(super) fn scrub(&mut self, timeout: Duration) -> Result<()> {
+        self.calls_before_scrub = CALLS_A_SCRUB;
+        let connection = self.connected()?;
+        connection.busy_timeout(timeout).map_err(classify)?;
+        let scrubbed = erase::leave_no_trace(connection);
+        connection.busy_timeout(self.options.busy_timeout).map_err(classify)?;
+        match scrubbed {
+            Ok(()) | Err(Error::Busy(_)) => {}
+            Err(error) if error.is_corrupt() => return Err(error),
+            // A flush that failed may have left frames in the WAL: they are made durable before any other.
+            Err(_) => self.recovered = true,
         }
         Ok(())
     }

@@ -5,11 +5,12 @@
 //! that they find are joined: registers only ever grow in the order of the join, so the greater one is
 //! the newer one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
+use rusqlite::types::Value;
 
 use super::attendance::AttendanceRow;
 use super::carve::{self, Decoder, Look, PAGE_LEN};
@@ -19,13 +20,13 @@ use super::connection;
 use super::counter::{BaselineRow, OwnCountRow};
 use super::era::EraRow;
 use super::failure::{classify, io};
-use super::ledger::{DEVICE_USER, LedgerRow};
+use super::ledger::{self, LedgerRow};
 use super::remark::RemarkRow;
 use super::row::{self, StoredRow};
 use super::set_aside::BadRow;
 use super::source::SourceRow;
 use super::transaction::WriteTx;
-use super::{Options, beside, meta};
+use super::{Options, beside, erase, meta};
 use crate::domain::column::SourceId;
 use crate::domain::day::Day;
 use crate::error::Result;
@@ -48,6 +49,10 @@ pub(crate) struct Saved {
     pub(crate) set_aside: Vec<(String, String)>,
     /// The second copy of every user's name, by number: the index of the ledger table.
     names: BTreeMap<i64, String>,
+    /// The numbers that bear the mark of an erasure.
+    marked: BTreeSet<i64>,
+    /// Every number that had a name, each time that the ledger table and its index told the same.
+    lists: Vec<BTreeSet<i64>>,
 }
 
 impl Saved {
@@ -75,8 +80,8 @@ impl Saved {
     /// The name of a user whose own row is lost: from the index, from what is left of the row, or one
     /// that says so. Never a name that another user has.
     pub(crate) fn name_of(&self, user: i64) -> String {
-        use rusqlite::types::Value::{Integer, Text};
-        if user == DEVICE_USER {
+        use Value::{Integer, Text};
+        if ledger::is_devices(user) {
             return String::new();
         }
         let left = self.bad.iter().filter(|row| row.table == LedgerRow::TABLE);
@@ -130,6 +135,82 @@ impl Saved {
             && newest.into_iter().all(|((day, source), to)| agrees(day, source, to))
     }
 
+    /// Every number under which a sound row was found.
+    fn numbers(&self) -> BTreeSet<i64> {
+        let mut numbers: BTreeSet<i64> = self.ledgers.keys().copied().collect();
+        numbers.extend(self.sources.keys().map(|key| key.0));
+        numbers.extend(self.cells.keys().map(|key| key.0));
+        numbers.extend(self.attendance.keys().map(|key| key.0));
+        numbers.extend(self.baselines.keys().map(|key| key.0));
+        numbers.extend(self.own_counts.keys().map(|key| key.0));
+        numbers.extend(self.remarks.keys().map(|key| key.0));
+        numbers.extend(self.changes.keys().map(|key| key.0));
+        numbers.extend(self.eras.keys());
+        numbers
+    }
+
+    /// The numbers that an erasure gave up. A number is given up for ever, and each later one is given after it, so
+    /// that every trace is a proof, however old the page that holds it: a mark; the same name under a later number;
+    /// a list of all users that goes beyond the number and lacks it. They lie on different pages.
+    fn given_up(&self) -> BTreeSet<i64> {
+        let numbers = self.numbers();
+        let mut latest: BTreeMap<&str, i64> = BTreeMap::new();
+        for row in self.ledgers.values() {
+            let known = latest.entry(&row.name).or_insert(row.user);
+            if ledger::is_before(*known, row.user) {
+                *known = row.user;
+            }
+        }
+        let overtaken = |user: &i64| {
+            let by = |later: Option<&i64>| later.is_some_and(|later| ledger::is_before(*user, *later));
+            let name = self.ledgers.get(user).map(|row| row.name.as_str());
+            let mut lists = self.lists.iter().filter(|list| !list.contains(user));
+            by(name.and_then(|name| latest.get(name)))
+                || lists.any(|list| by(list.first()) || by(list.last()))
+        };
+        numbers.iter().filter(|user| overtaken(user)).chain(&self.marked).copied().collect()
+    }
+
+    /// Leaves out whatever is under a number that was given up, sound or not. Of rows that failed their checksum
+    /// only those stay that name somebody who is known.
+    fn drop_given_up(&mut self) {
+        let gone = self.given_up();
+        if gone.is_empty() {
+            return;
+        }
+        let first = self.meta.get(meta::FIRST_USER).and_then(|number| number.parse().ok());
+        if let Some(was) =
+            first.filter(|first| gone.contains(first)).and_then(|first| self.ledgers.get(&first))
+        {
+            // The first user goes on under another number.
+            let mut others = self.ledgers.values().filter(|row| !gone.contains(&row.user));
+            if let Some(now) = others.find(|row| row.name == was.name) {
+                self.meta.insert(meta::FIRST_USER.to_owned(), now.user.to_string());
+            }
+        }
+        self.ledgers.retain(|user, _| !gone.contains(user));
+        self.sources.retain(|key, _| !gone.contains(&key.0));
+        self.cells.retain(|key, _| !gone.contains(&key.0));
+        self.attendance.retain(|key, _| !gone.contains(&key.0));
+        self.baselines.retain(|key, _| !gone.contains(&key.0));
+        self.own_counts.retain(|key, _| !gone.contains(&key.0));
+        self.remarks.retain(|key, _| !gone.contains(&key.0));
+        self.changes.retain(|key, _| !gone.contains(&key.0));
+        self.eras.retain(|user, _| !gone.contains(user));
+        let known = self.numbers();
+        self.bad.retain(|row| match row.values.first() {
+            // The row that names a user may be all that is left of them.
+            Some(Value::Integer(user)) if row.table == LedgerRow::TABLE => !gone.contains(user),
+            Some(Value::Integer(user)) => known.contains(user),
+            _ => false,
+        });
+        self.set_aside.retain(|(_, content)| {
+            let values: Option<Vec<serde_json::Value>> = serde_json::from_str(content).ok();
+            let user = values.and_then(|values| values.first()?.as_i64());
+            user.is_some_and(|user| known.contains(&user))
+        });
+    }
+
     fn take_cell(&mut self, row: CellRow) {
         let known = self.cells.entry((row.user, row.day, row.source.0));
         known
@@ -150,7 +231,10 @@ pub(crate) fn salvage(path: &Path, damaged_wal: bool) -> Result<Saved> {
     let result = read_copies(path, &copy, damaged_wal);
     remove_own(&copy);
     remove_own(&beside(&copy, ".template"));
-    result
+    result.map(|mut saved| {
+        saved.drop_given_up();
+        saved
+    })
 }
 
 /// Removes a file of our own making with what SQLite keeps beside it.
@@ -176,8 +260,10 @@ fn read_copies(path: &Path, copy: &Path, damaged_wal: bool) -> Result<Saved> {
         }
     }
     carve_files(path, Look::InUse, &mut saved)?;
+    saved.drop_given_up();
     if !saved.is_complete() {
         carve_files(path, Look::Anywhere, &mut saved)?;
+        saved.drop_given_up();
     }
     mend_names(path, &mut saved)?;
     Ok(saved)
@@ -206,7 +292,7 @@ fn mend_names(path: &Path, saved: &mut Saved) -> Result<()> {
     let lacks_user = saved.users().iter().any(|user| !saved.ledgers.contains_key(user));
     let lacks_source = saved.cells.keys().any(|key| !saved.sources.contains_key(&(key.0, key.2)));
     if path.exists() && (lacks_user || lacks_source) {
-        let found = |values: Vec<rusqlite::types::Value>| {
+        let found = |values: Vec<Value>| {
             if let Some(row) = decoder.row::<SourceRow>(&values) {
                 saved.sources.entry((row.user, row.id.0)).or_insert(row);
             } else if let Some(row) = decoder.row::<LedgerRow>(&values) {
@@ -259,10 +345,16 @@ fn read_all(copy: &Path, saved: &mut Saved) -> Result<()> {
     if let Ok(known) = meta::all(&connection) {
         saved.meta.extend(known);
     }
-    let mut bad = Vec::new();
+    if let Ok(marks) = erase::marks(&connection) {
+        saved.marked.extend(marks);
+    }
+    let (mut bad, mut listed) = (Vec::new(), BTreeMap::new());
     let Saved { ledgers, sources, attendance, baselines, own_counts, remarks, changes, eras, .. } = saved;
     let mut results = vec![
-        collect(&connection, &mut bad, |row: LedgerRow| take_ledger_row(ledgers, row)),
+        collect(&connection, &mut bad, |row: LedgerRow| {
+            listed.insert(row.user, row.name.clone());
+            take_ledger_row(ledgers, row);
+        }),
         collect(&connection, &mut bad, |row: SourceRow| {
             sources.entry((row.user, row.id.0)).or_insert(row);
         }),
@@ -284,6 +376,12 @@ fn read_all(copy: &Path, saved: &mut Saved) -> Result<()> {
         }),
     ];
     results.push(collect(&connection, &mut bad, |row: CellRow| saved.take_cell(row)));
+    if let Ok(names) = names_in_index(&connection) {
+        if results.first().is_some_and(Result::is_ok) && listed.iter().eq(names.iter()) {
+            saved.lists.push(listed.into_keys().collect());
+        }
+        saved.names.extend(names);
+    }
     // A damaged schema makes rows of one table look like bad ones of another: the way of reading that
     // sees fewer of them is right.
     let fewer = results.iter().all(Result::is_ok) && bad.len() < saved.bad.len();
@@ -292,9 +390,6 @@ fn read_all(copy: &Path, saved: &mut Saved) -> Result<()> {
     }
     if let Ok(rows) = earlier_set_aside(&connection) {
         saved.set_aside = rows;
-    }
-    if let Ok(names) = names_in_index(&connection) {
-        saved.names.extend(names);
     }
     results.into_iter().collect()
 }
@@ -329,7 +424,7 @@ fn earlier_set_aside(connection: &Connection) -> Result<Vec<(String, String)>> {
     rows.collect::<rusqlite::Result<_>>().map_err(classify)
 }
 
-fn names_in_index(connection: &Connection) -> Result<Vec<(i64, String)>> {
+fn names_in_index(connection: &Connection) -> Result<BTreeMap<i64, String>> {
     let sql = "SELECT user, name FROM ledger INDEXED BY sqlite_autoindex_ledger_1 ORDER BY name";
     let mut statement = connection.prepare(sql).map_err(classify)?;
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).map_err(classify)?;
@@ -363,7 +458,7 @@ fn collect<R: StoredRow>(
 /// version from before it was deleted on purpose would credit steps that nobody walked here.
 fn carve_files(path: &Path, look: Look, saved: &mut Saved) -> Result<()> {
     let decoder = Decoder::new()?;
-    let mut take = |values: Vec<rusqlite::types::Value>| {
+    let mut take = |values: Vec<Value>| {
         if let Some(row) = decoder.row::<CellRow>(&values) {
             saved.take_cell(row);
         } else if let Some(row) = decoder.row::<AttendanceRow>(&values) {
@@ -378,6 +473,8 @@ fn carve_files(path: &Path, look: Look, saved: &mut Saved) -> Result<()> {
             take_era(&mut saved.eras, row);
         } else if let Some(row) = decoder.row::<ChangeRow>(&values) {
             saved.changes.entry(row.key()).or_insert(row);
+        } else if let [Value::Text(key), Value::Text(value)] = &values[..] {
+            saved.marked.extend(erase::mark(key, value));
         }
     };
     carve::files(path, look, &mut take).map_err(io)

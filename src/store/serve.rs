@@ -119,13 +119,16 @@ impl Store {
         let rules_version = self.options.rules.version();
         self.recovering(|store| {
             store.settle_recovered(user)?;
-            store.locked(&mut |tx, store| {
+            let mut erased = false;
+            let reply = store.locked(&mut |tx, store| {
                 let server = Server::of(tx, &store.options)?;
                 let (loaded, noted) = Loaded::load_for_write(tx, user, store.options.keeping())?;
+                let number = loaded.user();
                 let (mut loaded, met) = match server.meet(tx, user, loaded, batch, now)? {
                     Ok(met) => met,
                     Err(reply) => return Ok(Ended { result: Ok(reply), keep: !noted.is_empty(), noted }),
                 };
+                erased = number.is_some() && loaded.user() != number;
                 loaded.ledger.notes.origin = Origin::Device(device.to_owned());
                 let Ingested { mut receipt, changes, .. } =
                     take_batch(&mut loaded.ledger, &batch.facts, policy, now);
@@ -144,7 +147,11 @@ impl Store {
                 };
                 let result = Ok(Reply::Receipt { answer: Box::new(answer), changes });
                 Ok(Ended { result, keep: changed || met || !noted.is_empty(), noted })
-            })
+            });
+            if erased {
+                store.end_erasure(reply.is_ok())?;
+            }
+            reply
         })
     }
 
@@ -174,6 +181,9 @@ impl Store {
 
     /// Erases everything of a user at once and for ever: the generation is raised, so that neither an old
     /// device nor an old backup of one brings anything back. The row that says so stays.
+    ///
+    /// The bytes go from the disk too. Where another process reads the file just then, they go when it has ended:
+    /// with one of the next hundred calls, or when the file is opened again.
     ///
     /// # Errors
     /// As [`Store::ingest`]; then nothing is erased.
@@ -391,11 +401,11 @@ fn erase_user(tx: &WriteTx<'_>, user: &str, loaded: &mut Loaded, generation: u32
         loaded.save(tx)?;
     }
     let Some(row) = ledger::find(tx, user)? else { return Ok(()) };
-    erase::erase(tx, &row)?;
+    let number = erase::erase(tx, &row)?;
     let lives = loaded.era.as_ref().map_or(0, |era| era.lives);
     // Of the time before it nothing is to be told, not even that there was nothing.
     let history_from_ms = Some(now.unix_ms);
-    let begun = EraRow::begin(row.user, 0, true, now.unix_ms);
+    let begun = EraRow::begin(number, 0, true, now.unix_ms);
     let era = EraRow { generation, lives, history_from_ms, ..begun };
     row::put(tx, std::iter::once(era))
 }

@@ -1,12 +1,12 @@
-//! Export, import, export: the same bytes, whoever the ledger belongs to.
+//! Export, import, export: the same bytes, whoever the ledger belongs to; on another phone, the same facts.
 
 use std::path::Path;
 use std::time::Duration;
 
 use manbo::delivery::{Batch, Identity};
 use manbo::{
-    Code, Correction, Counts, Day, Durability, Fact, HistoryEvent, IngestPolicy, Moderation, Now, Options,
-    Receipt, Refused, Reply, Source, Store, moderate,
+    Code, Correction, Counts, Day, Durability, Fact, HistoryEvent, IngestPolicy, Ledger, Moderation, Now,
+    Options, Receipt, Refused, Reply, Source, Store, moderate,
 };
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
@@ -93,7 +93,11 @@ pub(super) const USER: &str = "user-77";
 
 impl Life {
     pub(super) fn begin(path: &Path, kind: Kind) -> Life {
-        let store = Store::open(path, &kind.options("a")).unwrap();
+        Life::begin_with(path, &kind.options("a"))
+    }
+
+    fn begin_with(path: &Path, options: &Options) -> Life {
+        let store = Store::open(path, options).unwrap();
         Life { store, user: USER.to_owned(), now: Now::on(day(SPAN)) }
     }
 
@@ -146,7 +150,7 @@ impl Life {
 pub(super) fn export(store: &mut Store, user: &str) -> Vec<u8> {
     let mut file = Vec::new();
     let told = store.export(user, &mut file).unwrap();
-    let kinds = [told.sources, told.cells, told.attended, told.baselines, told.own_counts];
+    let kinds = [told.sources, told.cells, told.attended, told.own_counts];
     let lines = kinds.iter().sum::<u64>() + told.remarks + told.changes + 2;
     assert_eq!(u64::try_from(file.split(|byte| *byte == b'\n').count() - 1).unwrap(), lines);
     file
@@ -163,39 +167,105 @@ fn config() -> ProptestConfig {
     ProptestConfig { cases: cases.expect("MANBO_CASES is a whole number"), ..common::config() }
 }
 
-fn check(kind: Kind, steps: &[Step]) -> Result<(), TestCaseError> {
+/// On which phones a life is exported and imported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phones {
+    /// Nobody says.
+    Unknown,
+    Same,
+    Other,
+}
+
+const PHONE: &str = "7d0c-phone";
+const OTHER_PHONE: &str = "81aa-phone";
+
+impl Phones {
+    fn options(self, options: Options, importing: bool) -> Options {
+        match self {
+            Phones::Unknown => options,
+            Phones::Other if importing => options.install_id(OTHER_PHONE),
+            Phones::Same | Phones::Other => options.install_id(PHONE),
+        }
+    }
+}
+
+type Checked = Result<(), TestCaseError>;
+
+/// Imports into an empty store with another user in it.
+fn import_into(path: &Path, options: &Options, file: &[u8], now: Now) -> Result<Store, TestCaseError> {
+    let mut store = Store::open(path, options).unwrap();
+    store.transact("somebody else", |_| Ok(())).unwrap();
+    let told = store.import("bo", &mut &file[..], now);
+    let told = told.map_err(|error| TestCaseError::fail(format!("{error}")))?;
+    prop_assert_eq!(u64::from(told.generation), header(file)["generation"].as_u64().unwrap());
+    Ok(store)
+}
+
+fn check(kind: Kind, phones: Phones, steps: &[Step]) -> Checked {
     let folder = folder();
-    let mut life = Life::begin(&folder.path().join("one.db"), kind);
+    let place = |name: &str| folder.path().join(name);
+    let mut life = Life::begin_with(&place("one.db"), &phones.options(kind.options("a"), false));
     for step in steps {
         life.step(step);
     }
     let file = export(&mut life.store, USER);
-    prop_assert!(!file.windows(USER.len()).any(|text| text == USER.as_bytes()), "the user is named");
-    let mut other = Store::open(folder.path().join("two.db"), &kind.options("b")).unwrap();
-    other.transact("somebody else", |_| Ok(())).unwrap();
-    let told = other.import("bo", &mut &file[..], life.now);
-    let told = told.map_err(|error| TestCaseError::fail(format!("{error}")))?;
-    prop_assert_eq!(u64::from(told.generation), generation(&file));
-    prop_assert_eq!(text(&export(&mut other, "bo")), text(&file));
-    let (was, is) = (life.store.read(USER).unwrap(), other.read("bo").unwrap());
-    prop_assert_eq!(was.digest(), is.digest());
-    prop_assert_eq!((was.cells(), was.pending()), (is.cells(), is.pending()));
-    prop_assert_eq!((was.to_reread(), was.parked()), (is.to_reread(), is.parked()));
-    for n in 0..SPAN {
-        prop_assert_eq!(was.explain(day(n)).sentences, is.explain(day(n)).sentences);
+    for secret in [USER, PHONE] {
+        prop_assert!(!text(&file).contains(secret), "{} is named", secret);
     }
-    prop_assert_eq!(events(&mut life.store, USER), events(&mut other, "bo"));
-    for at_ms in (-2..3).map(|n| life.now.unix_ms + n * 45_000_000) {
-        let [was, is] = [life.store.as_of(USER, at_ms).unwrap(), other.as_of("bo", at_ms).unwrap()];
-        prop_assert_eq!(was.map(|ledger| ledger.digest()), is.map(|ledger| ledger.digest()));
+    let there = phones.options(kind.options("b"), true);
+    let mut other = import_into(&place("two.db"), &there, &file, life.now)?;
+    let again = export(&mut other, "bo");
+    if phones == Phones::Other {
+        // Every byte but what only a phone knows, and every byte between two stores of the second phone.
+        let facts = |name: &str, file: &[u8]| {
+            import_into(&place(name), &kind.options("c"), file, life.now).map(|mut it| export(&mut it, "bo"))
+        };
+        prop_assert_eq!(text(&facts("three.db", &again)?), text(&facts("four.db", &file)?));
+        let mut third = import_into(&place("five.db"), &there, &again, life.now)?;
+        prop_assert_eq!(text(&export(&mut third, "bo")), text(&again));
+        prop_assert!(other.read("bo").unwrap().cells().iter().all(|cell| !cell.read_here));
+        prop_assert!(header(&file)["installation"] != header(&again)["installation"] || steps.is_empty());
+    } else {
+        prop_assert_eq!(text(&again), text(&file));
     }
+    compare(&mut life, &mut other, phones == Phones::Same)?;
     // A second time it is not empty, unless nothing came.
-    let again = other.import("bo", &mut &file[..], life.now);
-    prop_assert_eq!(again.is_err(), told.lines != manbo::Exported::default());
+    let lines = file.split_inclusive(|byte| *byte == b'\n').count();
+    let twice = other.import("bo", &mut &file[..], life.now);
+    prop_assert!(twice.is_err() || lines == 2, "{} lines", lines);
     // What is imported goes on living.
     let mut on = Life { store: other, user: "bo".to_owned(), now: life.now };
     for step in steps {
         on.step(step);
+    }
+    Ok(())
+}
+
+/// Two stores with the same ledger; on one phone also what only that phone knows is the same.
+fn compare(life: &mut Life, other: &mut Store, same_phone: bool) -> Checked {
+    let (was, is) = (life.store.read(USER).unwrap(), other.read("bo").unwrap());
+    prop_assert_eq!(was.digest(), is.digest());
+    let cells = |ledger: &Ledger| {
+        let mut cells = ledger.cells();
+        for cell in cells.iter_mut().filter(|_| !same_phone) {
+            (cell.read_here, cell.reread) = (false, false);
+        }
+        cells
+    };
+    prop_assert_eq!(cells(&was), cells(&is));
+    prop_assert_eq!((was.pending(), was.parked()), (is.pending(), is.parked()));
+    if same_phone {
+        prop_assert_eq!(was.to_reread(), is.to_reread());
+        for n in 0..SPAN {
+            prop_assert_eq!(was.explain(day(n)).sentences, is.explain(day(n)).sentences);
+        }
+    } else {
+        prop_assert_eq!(is.to_reread(), vec![]);
+    }
+    prop_assert_eq!(events(&mut life.store, USER), events(other, "bo"));
+    for at_ms in (-2..3).map(|n| life.now.unix_ms + n * 45_000_000) {
+        let [was, is] = [life.store.as_of(USER, at_ms).unwrap(), other.as_of("bo", at_ms).unwrap()];
+        prop_assert_eq!(was.map(|ledger| ledger.digest()), is.map(|ledger| ledger.digest()));
     }
     Ok(())
 }
@@ -214,22 +284,22 @@ fn events(store: &mut Store, user: &str) -> Vec<HistoryEvent> {
     events
 }
 
-fn generation(file: &[u8]) -> u64 {
-    let header = file.split(|byte| *byte == b'\n').next().unwrap();
-    let header: serde_json::Value = serde_json::from_slice(header).unwrap();
-    header["generation"].as_u64().unwrap()
+fn header(file: &[u8]) -> serde_json::Value {
+    serde_json::from_slice(file.split(|byte| *byte == b'\n').next().unwrap()).unwrap()
 }
 
 /// Not by the macro: it lets `PROPTEST_CASES` override the number of lives that was asked for.
 #[test]
 fn every_life_comes_back_byte_for_byte() {
     let history = prop::bool::ANY;
-    let devices = (history, prop::collection::vec(device_step(), 0..40))
-        .prop_map(|(history, steps)| (Kind::Device { history }, steps));
+    let phones = prop::sample::select(vec![Phones::Unknown, Phones::Same, Phones::Same, Phones::Other]);
+    let devices = (history, phones, prop::collection::vec(device_step(), 0..40))
+        .prop_map(|(history, phones, steps)| (Kind::Device { history }, phones, steps));
     let servers = (history, prop::collection::vec(server_step(), 0..30))
-        .prop_map(|(history, steps)| (Kind::Server { history }, steps));
-    let lives = prop_oneof![devices, servers];
-    if let Err(failure) = TestRunner::new(config()).run(&lives, |(kind, steps)| check(kind, &steps)) {
+        .prop_map(|(history, steps)| (Kind::Server { history }, Phones::Unknown, steps));
+    let lives = prop_oneof![2 => devices, 1 => servers];
+    let run = TestRunner::new(config()).run(&lives, |(kind, phones, steps)| check(kind, phones, &steps));
+    if let Err(failure) = run {
         panic!("{failure}");
     }
 }

@@ -152,3 +152,24 @@ fn a_server_without_history_still_tells_its_devices_what_changed() {
         assert_eq!((missing, told.complete_to), (vec![], 1_300), "since {since}");
     }
 }
+
+#[test]
+fn days_of_attendance_are_facts_too_before_changes_pile_up() {
+    let (_folder, path) = folder();
+    let mut store = Store::open(&path, &server(None)).unwrap();
+    let days: Vec<Fact> = (0..1_100).map(|n| Fact::Attended(day(-n))).collect();
+    for days in days.chunks(400) {
+        ingest(&mut store, "phone", days, 0, 1_000);
+    }
+    let walk = |store: &mut Store, n: u32| {
+        ingest(store, "phone", &[fact(day(1), 5_000 + n)], 0, 1_001 + i64::from(n));
+    };
+    let kept = |store: &mut Store| store.history(USER).unwrap().len();
+    (0..3).for_each(|n| walk(&mut store, n));
+    assert_eq!(kept(&mut store), 1_103, "hardly more than the facts, and some were compacted");
+    // And still there is an end: two a fact, and a thousand.
+    (3..2_102).for_each(|n| walk(&mut store, n));
+    assert_eq!(kept(&mut store), 2 * 1_101 + 1_000);
+    walk(&mut store, 2_102);
+    assert_eq!(kept(&mut store), 1_101);
+}

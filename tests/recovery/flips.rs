@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use manbo::Code;
+use manbo::{Code, StepBook};
 
 use super::book::{self, Held, make};
 use super::pages::{PAGE_LEN, row_ranges};
@@ -14,11 +14,16 @@ const DAYS: i32 = 4;
 /// bit of a byte has its turn.
 const SAMPLE: usize = 127;
 
+/// And of the bits in rows, in a second kind of file.
+const ROW_SAMPLE: usize = 7;
+
 /// The header of the file says what it is: every bit of it has its turn.
 const HEADER_BITS: usize = 800;
 
 #[derive(Default)]
 struct Tally {
+    /// Whether an opening writes the file anew, because somebody was erased.
+    writes_anew: bool,
     harmless: AtomicUsize,
     set_aside: AtomicUsize,
     rebuilt: AtomicUsize,
@@ -52,7 +57,9 @@ fn check(folder: &Path, bytes: &mut [u8], bit: usize, in_row: bool, before: &[He
                     "{place}: something was left beside"
                 );
             } else {
-                assert_eq!(std::fs::read(folder.join("steps.db.damaged-1")).unwrap(), bytes, "{place}");
+                // What was found only after the file was written anew is not as it was.
+                let kept = std::fs::read(folder.join("steps.db.damaged-1")).unwrap();
+                assert!(kept == bytes || tally.writes_anew, "{place}: the damaged file is not kept");
                 for entry in std::fs::read_dir(folder).unwrap() {
                     std::fs::remove_file(entry.unwrap().path()).unwrap();
                 }
@@ -75,8 +82,33 @@ fn check(folder: &Path, bytes: &mut [u8], bit: usize, in_row: bool, before: &[He
 fn every_flipped_bit_is_harmless_or_noticed_and_costs_one_row_at_most() {
     let folder = book::folder();
     let path = make(folder.path(), DAYS);
-    let bytes = std::fs::read(&path).unwrap();
-    let (before, report) = Held::both(&path).unwrap();
+    flip_all(&path, 1, false);
+}
+
+/// Everybody goes on under another number, and the first opening writes the file anew.
+#[test]
+fn a_flipped_bit_costs_no_more_where_people_were_erased() {
+    let folder = book::folder();
+    let path = make(folder.path(), DAYS);
+    for options in [book::options(), book::named()] {
+        let mut book = StepBook::open(&path, &options).unwrap();
+        book.erase(None).unwrap();
+        book::fill(&mut book, DAYS);
+    }
+    let file = rusqlite::Connection::open(&path).unwrap();
+    let users = "SELECT group_concat(user) FROM (SELECT user FROM ledger ORDER BY user)";
+    let users: String = file.query_row(users, [], |row| row.get(0)).unwrap();
+    assert_eq!(users, "-1,3");
+    // As if somebody had been in the way.
+    file.execute_batch("INSERT INTO meta VALUES ('given_up:1', '1'), ('given_up:2', '2')").unwrap();
+    drop(file);
+    flip_all(&path, ROW_SAMPLE, true);
+}
+
+/// Flips bits of a file, one at a time: of those in rows one in so many.
+fn flip_all(path: &Path, row_sample: usize, writes_anew: bool) {
+    let bytes = std::fs::read(path).unwrap();
+    let (before, report) = Held::both(path).unwrap();
     assert_eq!(report, manbo::Report::default());
     let rows = row_ranges(&bytes);
     let mut in_rows: BTreeMap<usize, bool> = BTreeMap::new();
@@ -85,10 +117,11 @@ fn every_flipped_bit_is_harmless_or_noticed_and_costs_one_row_at_most() {
         in_rows.insert(bit, false);
     }
     for range in &rows {
-        in_rows.extend((range.start * 8..range.end * 8).map(|bit| (bit, true)));
+        let bits = (range.start * 8..range.end * 8).filter(|bit| all || bit % row_sample == 0);
+        in_rows.extend(bits.map(|bit| (bit, true)));
     }
     let bits: Vec<(usize, bool)> = in_rows.into_iter().collect();
-    let (tally, next) = (Tally::default(), AtomicUsize::new(0));
+    let (tally, next) = (Tally { writes_anew, ..Tally::default() }, AtomicUsize::new(0));
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(2, usize::from) {
             scope.spawn(|| {
@@ -111,5 +144,5 @@ fn every_flipped_bit_is_harmless_or_noticed_and_costs_one_row_at_most() {
         count(&tally.refused),
         count(&tally.with_loss)
     );
-    assert!(count(&tally.set_aside) > 1_000 && count(&tally.rebuilt) > 1_000);
+    assert!(count(&tally.set_aside) > 1_000 / row_sample && count(&tally.rebuilt) > 1_000 / row_sample);
 }

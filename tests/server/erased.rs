@@ -119,6 +119,7 @@ fn an_old_backup_of_the_server_brings_nothing_back() {
         assert!(!gone(&service.facts("ana")), "the backup has it");
         // Whoever knows of the erasure tells the server.
         phone.pull(&mut service);
+        assert!(!bytes_left(service.folder.path()), "what a device told of is on the disk");
         assert_eq!((phone.facts().len(), phone.pending()), (1, 0));
         assert_eq!(phone.digest(), service.digest("ana"));
         assert!(gone(&service.facts("ana")));

@@ -37,7 +37,7 @@ pub struct Config {
     pub servers: u8,
     /// Which of the sets of rules applies.
     pub rules: u8,
-    /// The version of the server's rules; the devices have 1.
+    /// The version of the server's rules at first; the devices have 1.
     pub server_rules: u8,
     /// Whether the hosts keep the number of a batch beside its request.
     pub tickets: bool,
@@ -222,6 +222,12 @@ pub enum Fate {
     Portal(u16),
     /// The answer arrives cut off or with a changed byte.
     Garbled(u16),
+    /// The request arrives cut off or with a changed byte.
+    GarbledRequest(u16),
+    /// It is committed; the answer says that there is more, and gives nothing of it.
+    Withheld,
+    /// Another server answers at the same address, and takes what is sent for its own store.
+    Stranger,
     /// The server is busy: this status, and `Retry-After` in seconds where it is not 0.
     Busy(u16, u32),
 }
@@ -353,6 +359,21 @@ pub enum Event {
         /// How many.
         facts: u8,
     },
+    /// A server's process is replaced by one whose rules have another version.
+    ServerRules {
+        /// The process.
+        server: u8,
+        /// The version.
+        version: u8,
+    },
+    /// The app is updated: the file of its device is as the version before the newest schema left it, and every
+    /// process there ends. In memory the processes end.
+    Update {
+        /// A process.
+        at: u8,
+        /// Whether the former version had closed its file; what it wrote last stands in the log otherwise.
+        closed: bool,
+    },
     /// A device's credentials expire or are renewed.
     Token {
         /// The process.
@@ -454,6 +475,8 @@ impl Event {
             Event::Unpin { .. } => 22,
             Event::Erase { .. } => 23,
             Event::SignIn { .. } => 24,
+            Event::ServerRules { .. } => 25,
+            Event::Update { .. } => 26,
         }
     }
 
@@ -473,6 +496,7 @@ impl Event {
             | Event::Restore { at, .. }
             | Event::Network { at, .. }
             | Event::Token { at, .. }
+            | Event::Update { at, .. }
             | Event::SignIn { at, .. } => Some(at),
             Event::Deliver { .. }
             | Event::Lose { .. }
@@ -482,6 +506,7 @@ impl Event {
             | Event::ServerBackup
             | Event::ServerRestore { .. }
             | Event::ServerLimit { .. }
+            | Event::ServerRules { .. }
             | Event::Correct { .. }
             | Event::Unpin { .. }
             | Event::Erase { .. } => None,

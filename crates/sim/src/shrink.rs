@@ -1,7 +1,7 @@
 //! From a schedule that fails to a small one that fails the same way.
 
 use crate::doors::Doors;
-use crate::event::{Act, Event, Schedule};
+use crate::event::{Act, Event, Fate, Schedule};
 use crate::world::{Invariant, run};
 
 /// The most runs that shrinking spends: a second or two on SQLite.
@@ -118,11 +118,44 @@ fn weight(event: &Event) -> u64 {
     if let Some(Some(fault)) = event.fault() {
         weight += 1 + u64::from(fault.at) + u64::from(fault.image);
     }
+    match event {
+        Event::Sync { fate, .. } => weight += fate_weight(fate),
+        Event::ServerRules { server, version } => weight += u64::from(server) + u64::from(version),
+        Event::Update { closed, .. } => weight += u64::from(!closed),
+        _ => {}
+    }
     if let Event::App { act: Act::Read { day, source, recorded, manual, full, zone }, .. } = event {
         weight += u64::from(day) + u64::from(source) + u64::from(recorded) + u64::from(manual);
         weight += u64::from(full) + u64::from(zone);
     }
     weight
+}
+
+fn fate_weight(fate: Fate) -> u64 {
+    match fate {
+        Fate::Fine => 0,
+        Fate::CrashInside(at) | Fate::PowerInside(at) => 1 + u64::from(at),
+        Fate::Garbled(how) | Fate::GarbledRequest(how) => 1 + u64::from(how),
+        Fate::Busy(_, wait) => 1 + u64::from(wait),
+        _ => 1,
+    }
+}
+
+/// Simpler forms of a fate: that all goes well, and the same with smaller numbers.
+fn simpler_fates(fate: Fate) -> Vec<Fate> {
+    let mut forms = vec![Fate::Fine];
+    match fate {
+        Fate::CrashInside(at) => forms.push(Fate::CrashInside(at / 2)),
+        Fate::PowerInside(at) => forms.push(Fate::PowerInside(at / 2)),
+        // Both ways of damage: a cut at an even number, a changed bit at an odd one.
+        Fate::Garbled(how) => forms.extend([Fate::Garbled(how / 2), Fate::Garbled(how.saturating_sub(2))]),
+        Fate::GarbledRequest(how) => {
+            forms.extend([Fate::GarbledRequest(how / 2), Fate::GarbledRequest(how.saturating_sub(2))]);
+        }
+        Fate::Busy(status, _) => forms.push(Fate::Busy(status, 0)),
+        _ => {}
+    }
+    forms
 }
 
 /// Simpler forms of an event.
@@ -166,6 +199,54 @@ fn simpler(event: Event) -> Vec<Event> {
             read(day, source, recorded / 2, manual, full, zone),
         ]);
     }
+    match event {
+        Event::Sync { at, server, fate, fault } => {
+            let fates = simpler_fates(fate).into_iter();
+            forms.extend(fates.map(|fate| Event::Sync { at, server, fate, fault }));
+        }
+        Event::ServerRules { server, .. } => forms.push(Event::ServerRules { server, version: 1 }),
+        Event::Update { at, .. } => forms.push(Event::Update { at, closed: true }),
+        _ => {}
+    }
     forms.retain(|form| *form != event && weight(form) <= weight(&event));
     forms
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::StoreKind;
+    use crate::generate;
+
+    #[test]
+    fn simpler_forms_are_others_and_weigh_no_more() {
+        let schedules = (0..200).map(|seed| generate::schedule(seed, StoreKind::Sqlite));
+        let mut simplified = 0;
+        for event in schedules.flat_map(|schedule| schedule.events) {
+            for form in simpler(event) {
+                assert!(form != event && weight(&form) <= weight(&event), "{event:?} to {form:?}");
+                simplified += 1;
+            }
+        }
+        assert!(simplified > 2_000, "{simplified}");
+    }
+
+    #[test]
+    fn fates_shrink_to_one_that_goes_well() {
+        for fate in [
+            Fate::GarbledRequest(999),
+            Fate::Garbled(7),
+            Fate::PowerInside(9),
+            Fate::Withheld,
+            Fate::Stranger,
+            Fate::Busy(503, 30),
+        ] {
+            let event = Event::Sync { at: 0, server: 0, fate, fault: None };
+            let fine = Event::Sync { at: 0, server: 0, fate: Fate::Fine, fault: None };
+            assert!(simpler(event).contains(&fine), "{fate:?}");
+            assert!(simpler(fine).is_empty());
+        }
+        let update = Event::Update { at: 0, closed: false };
+        assert_eq!(simpler(update), [Event::Update { at: 0, closed: true }]);
+    }
 }

@@ -5,14 +5,13 @@ use std::io::{BufRead, ErrorKind};
 
 use sha2::{Digest, Sha256};
 
-use super::line::{ChangeLine, Header, Line, Place, Version};
+use super::line::{ChangeLine, Header, Installation, Line, Place, Version};
 use super::{
     EXPORT_LINE_MAX, EXPORT_LINES_MAX, EXPORT_VERSION, Exported, ImportError, ImportRule, Imported, digest,
-    text,
+    named_generation, text,
 };
 use crate::domain::code::Refusal;
 use crate::domain::column::SourceId;
-use crate::domain::counter::Baseline;
 use crate::domain::day::{Day, Now};
 use crate::domain::dirty::RowCounts;
 use crate::domain::history::{ORIGIN_LEN_MAX, Origin};
@@ -23,7 +22,7 @@ use crate::error::Error;
 use crate::store::attendance::AttendanceRow;
 use crate::store::cell::CellRow;
 use crate::store::change::ChangeRow;
-use crate::store::counter::{BaselineRow, OwnCountRow};
+use crate::store::counter::OwnCountRow;
 use crate::store::era::EraRow;
 use crate::store::keeping::Keeping;
 use crate::store::ledger::{self, LedgerRow};
@@ -32,7 +31,7 @@ use crate::store::row::{self, StoredRow};
 use crate::store::serve::GENERATION_LEAD_MAX;
 use crate::store::source::SourceRow;
 use crate::store::transaction::WriteTx;
-use crate::store::{Loaded, delivery};
+use crate::store::{Loaded, delivery, meta};
 
 /// Rows that wait in memory for a statement: 32 statements of 32, and at most 300 KB.
 const ROWS_HELD: usize = 1_024;
@@ -60,9 +59,16 @@ pub(super) fn take(
     };
     let mut reader = Reader { input, line: Vec::new(), number: 0, hasher: Sha256::new() };
     let header = read_header(&mut reader)?;
-    let known = loaded.era.as_ref().map_or(0, |era| era.generation);
+    let known = loaded.era.as_ref().map_or(0, |era| era.generation).max(named_generation(tx, name)?);
     check_header(&header, known).map_err(|rule| reader.broken(rule))?;
-    let mut intake = Intake::new(tx, user, &header);
+    let installation = meta::get(tx, meta::INSTALL_ID)?;
+    let is_here = |wrote: &Installation| installation.as_ref().is_some_and(|id| wrote.is(id));
+    let device = match &header.installation {
+        Some(wrote) if is_here(wrote) => Device::This,
+        Some(_) | None if keeping.server => Device::None,
+        Some(_) | None => Device::Other,
+    };
+    let mut intake = Intake::new(tx, user, &header, device);
     while intake.next(&mut reader)? {}
     let (rows, told) = intake.finish()?;
     let generation = known.max(header.generation);
@@ -88,7 +94,7 @@ pub(super) fn take(
     row::put(tx, std::iter::once(LedgerRow { user, name: name.to_owned(), revision, rows }))?;
     // What the server knows is asked for from the beginning, and told: it may be another one.
     delivery::begin_unproven(tx, name)?;
-    Ok(Imported { lines: told, generation })
+    Ok(Imported { lines: told, generation, from_other_device: device != Device::This })
 }
 
 fn int(number: u64) -> i64 {
@@ -202,12 +208,24 @@ impl<R: StoredRow> Held<R> {
     }
 }
 
+/// Whose is what only the device knew that wrote the file. It is checked in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Device {
+    /// This one's: taken.
+    This,
+    /// Another one's: let go, and what comes is from outside.
+    Other,
+    /// Another one's, and this is a server, which reads nothing.
+    None,
+}
+
 /// What was taken so far.
 struct Intake<'t> {
     tx: &'t WriteTx<'t>,
     user: i64,
     last_transaction: u64,
     last_change_ms: i64,
+    device: Device,
     sources: BTreeMap<Source, SourceId>,
     /// The last day of each source's cells.
     last_days: BTreeMap<SourceId, Day>,
@@ -218,19 +236,19 @@ struct Intake<'t> {
     named: Held<SourceRow>,
     cells: Held<CellRow>,
     attended: Held<AttendanceRow>,
-    baselines: Held<BaselineRow>,
     own_counts: Held<OwnCountRow>,
     remarks: Held<RemarkRow>,
     changes: Held<ChangeRow>,
 }
 
 impl<'t> Intake<'t> {
-    fn new(tx: &'t WriteTx<'t>, user: i64, header: &Header) -> Intake<'t> {
+    fn new(tx: &'t WriteTx<'t>, user: i64, header: &Header, device: Device) -> Intake<'t> {
         Intake {
             tx,
             user,
             last_transaction: header.transaction,
             last_change_ms: header.last_change_ms.unwrap_or(i64::MIN),
+            device,
             sources: BTreeMap::new(),
             last_days: BTreeMap::new(),
             days_held: 0,
@@ -239,7 +257,6 @@ impl<'t> Intake<'t> {
             named: Held::new(),
             cells: Held::new(),
             attended: Held::new(),
-            baselines: Held::new(),
             own_counts: Held::new(),
             remarks: Held::new(),
             changes: Held::new(),
@@ -290,13 +307,20 @@ impl<'t> Intake<'t> {
                 let id = u16::try_from(self.sources.len()).map(SourceId);
                 let id = id.map_err(|_| ImportRule::Refused(Refusal::TooManySources))?;
                 self.sources.insert(line.name, id);
-                let row = SourceRow { user, id, name: line.name, read_by_device: line.read_by_device };
+                let read_by_device = line.read_by_device && self.device == Device::This;
+                let row = SourceRow { user, id, name: line.name, read_by_device };
                 self.named.push(tx, row)?;
             }
             Line::Cell(line) => {
                 let (day, source) = (storable(line.day)?, self.source(&line.source)?);
                 self.hold_day(source, day)?;
-                self.cells.push(tx, CellRow { user, day, source, cell: line.cell()? })?;
+                let told = line.cell()?;
+                let cell = match self.device {
+                    Device::This => told,
+                    Device::Other => told.of_other_device(),
+                    Device::None => told.without_device(),
+                };
+                self.cells.push(tx, CellRow { user, day, source, cell })?;
             }
             Line::Attended(line) => {
                 let row = AttendanceRow { user, day: storable(line.day)?, mark: line.mark()? };
@@ -306,16 +330,17 @@ impl<'t> Intake<'t> {
                 if line.boot.is_empty() || line.boot.len() > BOOT_LEN_MAX {
                     return Err(Refusal::BadValue { field: "boot", rule: "1 to 64 bytes" }.into());
                 }
-                let source = self.source(&line.source)?;
-                let baseline = Baseline { boot: line.boot, count: line.count };
-                self.baselines.push(tx, BaselineRow { user, source, baseline })?;
+                // Where a counter stood is let go: the steps since then were credited.
+                self.source(&line.source)?;
             }
             Line::OwnCount(line) => {
                 let (day, source, count) = (storable(line.day)?, self.source(&line.source)?, line.count);
                 if count > STEPS_MAX {
                     return Err(Refusal::ImplausibleSteps.into());
                 }
-                self.own_counts.push(tx, OwnCountRow { user, source, day, count })?;
+                if self.device == Device::This {
+                    self.own_counts.push(tx, OwnCountRow { user, source, day, count })?;
+                }
             }
             Line::Remark(line) => {
                 let kind = line.check()?;
@@ -387,7 +412,6 @@ impl<'t> Intake<'t> {
         self.named.flush(tx)?;
         self.cells.flush(tx)?;
         self.attended.flush(tx)?;
-        self.baselines.flush(tx)?;
         self.own_counts.flush(tx)?;
         self.remarks.flush(tx)?;
         self.changes.flush(tx)?;
@@ -395,7 +419,7 @@ impl<'t> Intake<'t> {
             cells: self.cells.put,
             attended: self.attended.put,
             sources: self.named.put,
-            baselines: self.baselines.put,
+            baselines: 0,
             own_counts: self.own_counts.put,
             remarks: self.remarks.put,
         };
@@ -404,7 +428,6 @@ impl<'t> Intake<'t> {
             sources: count(rows.sources),
             cells: count(rows.cells),
             attended: count(rows.attended),
-            baselines: count(rows.baselines),
             own_counts: count(rows.own_counts),
             remarks: count(rows.remarks),
             changes: count(self.changes.put),

@@ -2,12 +2,11 @@
 //!
 //! ```text
 //! {"manbo_export":1,"generation":G,"revision":R,"transaction":T,"history_kept":B,"history_from_ms":MS,
-//!  "last_change_ms":MS}
+//!  "last_change_ms":MS,"installation":{"salt":X,"hash":X}}
 //! {"source":{"name":S,"read_by_device":B}}
 //! {"cell":{"day":D,"source":S,"epoch":E,"recorded":N,"manual":N,"read_here":B,"reread":0..2,
 //!          "offset_minutes":M,"pending_since_ms":MS,"parked":C}}
 //! {"attended":{"day":D,"pending_since_ms":MS,"parked":C}}
-//! {"baseline":{"source":S,"boot":TEXT,"count":N}}
 //! {"own_count":{"day":D,"source":S,"count":N}}
 //! {"remark":{"day":D,"source":S,"at_ms":MS,"event":EVENT}}
 //! {"change":{"transaction":T,"day":D,"source":S,"at_ms":MS,"origin":TEXT,"from":REGISTER,"to":REGISTER}}
@@ -15,9 +14,13 @@
 //! REGISTER {"epoch":E,"recorded":N,"manual":N}
 //! ```
 //!
-//! Each in one line, here broken for the page; `null` where a member does not apply.
+//! Each in one line, here broken for the page; `null` where a member does not apply. The header of a store that does
+//! not know its installation has no such member; then no line tells what only a device knows. Earlier files had a
+//! line `{"baseline":{"source":S,"boot":TEXT,"count":N}}` before the own counts, and no header named an installation:
+//! they are still read, as those of another device.
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use crate::domain::cell::{Cell, Reread};
 use crate::domain::code::{Code, Refusal};
@@ -40,6 +43,32 @@ pub(super) struct Header {
     /// From when on history is whole; `None`: from the beginning, or it is not kept.
     pub(super) history_from_ms: Option<i64>,
     pub(super) last_change_ms: Option<i64>,
+    /// On which device what only a device knows may be taken back; `None`: there is nothing of the kind, or, in an
+    /// earlier file, nobody knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) installation: Option<Installation>,
+}
+
+/// An installation, told to nobody who does not know its id. The salt is the digest of the exported facts: the same
+/// ledger gives the same bytes, and the files of two people do not tell that they share a phone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Installation {
+    salt: String,
+    hash: String,
+}
+
+impl Installation {
+    pub(super) fn of(salt: String, install_id: &str) -> Installation {
+        let hasher = Sha256::new_with_prefix("manbo installation 1\n");
+        let hash = super::digest(hasher.chain_update(&salt).chain_update("\n").chain_update(install_id));
+        Installation { salt, hash }
+    }
+
+    /// Whether the installation with this id wrote it.
+    pub(super) fn is(&self, install_id: &str) -> bool {
+        *self == Installation::of(self.salt.clone(), install_id)
+    }
 }
 
 /// The one member that a header of every version has.

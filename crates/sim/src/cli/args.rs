@@ -34,6 +34,8 @@ pub(crate) struct Args {
     pub(crate) schedules: u64,
     pub(crate) threads: u64,
     pub(crate) time: Option<Duration>,
+    /// How often every cell of the table that can occur has to be met.
+    pub(crate) least: u64,
     /// Where failing schedules are written.
     pub(crate) out: PathBuf,
 }
@@ -46,10 +48,11 @@ manbo-sim: simulated worlds of devices, servers, networks and disks that fail
   manbo-sim --replay FILE              run a stored schedule and tell what happens
   manbo-sim --soak [--minutes M]       run until it is stopped, with progress
   manbo-sim --canaries                 let every canary be found (needs RUSTFLAGS=\"--cfg manbo_canaries\")
-  manbo-sim --coverage                 the table of faults and protocol states
+  manbo-sim --coverage [--least N]     the table of faults and protocol states
 
   --out DIR     where failing schedules are written, shrunk (default: target/sim)
-It ends with a line of figures, and with 1 where an invariant did not hold.
+It ends with a line of figures, and with 1 where an invariant did not hold, or where a cell of the table that can
+occur was met less than N times (default: 1).
 ";
 
 impl Args {
@@ -66,6 +69,7 @@ impl Args {
             schedules: 10_000,
             threads: 2,
             time: None,
+            least: 1,
             out: PathBuf::from("target/sim"),
         };
         while let Some(argument) = parser.next()? {
@@ -78,6 +82,7 @@ impl Args {
                 Long("help") | Short('h') => args.command = Command::Help,
                 Long("first-seed") => args.first_seed = parser.value()?.parse()?,
                 Long("schedules") => args.schedules = parser.value()?.parse()?,
+                Long("least") => args.least = parser.value()?.parse()?,
                 Long("threads") => args.threads = parser.value()?.parse()?,
                 Long("minutes") => {
                     let minutes: u64 = parser.value()?.parse()?;
@@ -112,7 +117,16 @@ mod tests {
         let args = args.unwrap_or_else(|error| panic!("{error}"));
         assert_eq!((args.command, args.schedules, args.first_seed), (Command::Run, 5, 7));
         assert_eq!((args.store, args.threads), (StoreKind::Sqlite, 1));
-        for bad in [&["--store", "tape"][..], &["--seed"], &["--seed", "-1"], &["--nonsense"], &["file"]] {
+        let args = read(&["--coverage", "--least", "7"]).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!((args.command, args.least), (Command::Coverage, 7));
+        for bad in [
+            &["--store", "tape"][..],
+            &["--seed"],
+            &["--least", "few"],
+            &["--seed", "-1"],
+            &["--nonsense"],
+            &["file"],
+        ] {
             assert!(read(bad).is_err(), "{bad:?}");
         }
     }

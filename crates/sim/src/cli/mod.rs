@@ -18,9 +18,6 @@ use manbo_sim::world::{Extras, Failure, Invariant};
 const FAILURES_TOLD: usize = 3;
 /// Schedules between two lines of a soak: about ten seconds on SQLite, less in memory.
 const SCHEDULES_A_LINE: u64 = 20_000;
-/// Hits that every cell of the table should have.
-const HITS_LEAST: u64 = 100;
-
 type Said = std::io::Result<ExitCode>;
 
 /// Does what is asked.
@@ -59,17 +56,25 @@ fn plan(args: &Args) -> Plan {
 fn run_many(args: &Args, table: bool) -> Said {
     let begun = Instant::now();
     let tally = run_plan(plan(args));
-    if table {
-        let mut out = std::io::stdout().lock();
-        write!(out, "{}", tally.coverage)?;
-        let blind = tally.coverage.blind(HITS_LEAST);
-        writeln!(out, "{} cells with fewer than {HITS_LEAST} hits:", blind.len())?;
-        for (row, column) in blind {
-            writeln!(out, "  {row} x {column}")?;
-        }
-    }
+    let sees = !table || tell_table(&tally, args.least)?;
     tell_failures(args, &tally)?;
-    close(&tally, begun)
+    let closed = close(&tally, begun)?;
+    Ok(if sees { closed } else { ExitCode::FAILURE })
+}
+
+/// Shows the table; gives whether every cell that can occur was met, and no other.
+fn tell_table(tally: &Tally, least: u64) -> std::io::Result<bool> {
+    let mut out = std::io::stdout().lock();
+    write!(out, "{}", tally.coverage)?;
+    let blind = tally.coverage.blind(least);
+    let lies = tally.coverage.met_although_impossible();
+    for (cells, what) in
+        [(&blind, format!("met less than {least} times")), (&lies, "met after all".to_owned())]
+    {
+        writeln!(out, "{} cells {what}", cells.len())?;
+        cells.iter().try_for_each(|(row, column)| writeln!(out, "  {row} x {column}"))?;
+    }
+    Ok(blind.is_empty() && lies.is_empty())
 }
 
 /// Runs part after part until the time is over, or somebody ends it, or enough failed.

@@ -172,6 +172,10 @@ pub trait Doors {
     /// A device loses power between calls; every process on it ends.
     fn power(&mut self, device: usize, image: u16);
 
+    /// The app of a device is updated: every process on it ends, and its file is as the version before the newest
+    /// schema left it, `closed` or with what it wrote last in its log. In memory there is no file.
+    fn update(&mut self, _device: usize, _closed: bool) {}
+
     /// A process lets go of its file; tells what is still held.
     fn suspend(&mut self, book: Book) -> Held;
 

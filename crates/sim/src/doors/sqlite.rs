@@ -31,7 +31,8 @@ pub struct SqliteDoors {
     devices: Vec<Device>,
     server_disk: Disk,
     servers: Vec<Option<Store>>,
-    server_rules: u32,
+    /// The version of the rules of each process.
+    server_rules: Vec<u32>,
     server_backup: Option<Snapshot>,
     incarnation: u32,
     server_ledger: Ledger,
@@ -48,7 +49,7 @@ impl Default for SqliteDoors {
             devices: Vec::new(),
             server_disk: Disk::new(Medium::Flush, 1),
             servers: Vec::new(),
-            server_rules: 1,
+            server_rules: Vec::new(),
             server_backup: None,
             incarnation: 0,
             server_ledger: Ledger::new(*book_rules.levels()),
@@ -183,7 +184,7 @@ impl SqliteDoors {
         }
         let opened = match self.servers[server].take() {
             Some(store) => Ok(store),
-            None => open_server(self.rules, self.server_rules),
+            None => open_server(self.rules, self.server_rules[server]),
         };
         let done = opened.and_then(|mut store| {
             let done = call(&mut store);
@@ -239,6 +240,24 @@ fn open_server(number: u8, version: u32) -> manbo::Result<Store> {
     Store::open(SERVER, &options(rules).server("one"))
 }
 
+/// Brings a file back to the former schema. The tables are gone already where nobody opened it since.
+const LEAVE_AS_FORMER: &str = "BEGIN IMMEDIATE; DROP TABLE IF EXISTS change; DROP TABLE IF EXISTS era; \
+     PRAGMA user_version = 1; COMMIT";
+
+/// The file of a device as the version before the newest schema wrote it, of the same facts. A device keeps no
+/// history, so that nothing is lost with its tables.
+fn leave_as_former(disk: &Disk, closed: bool) -> rusqlite::Result<()> {
+    let _entered = disk.enter();
+    let connection = rusqlite::Connection::open(BOOK)?;
+    connection.execute_batch(LEAVE_AS_FORMER)?;
+    if !closed {
+        disk.kill_process(0);
+    }
+    drop(connection);
+    disk.start_process(0);
+    Ok(())
+}
+
 fn change_book(book: &mut StepBook, change: &Change<'_>, now: Now) -> manbo::Result<()> {
     match change {
         Change::Read(reading) => book.record(reading, now).map(|_| ()),
@@ -263,9 +282,9 @@ impl Doors for SqliteDoors {
         let (device_files, server_files) = &*fresh;
         self.rules = config.rules;
         self.book_rules = rules(config.rules);
-        self.server_rules = config.server_rules.into();
         self.server_ledger = Ledger::new(*self.book_rules.levels());
         self.servers = (0..config.servers.max(1)).map(|_| None).collect();
+        self.server_rules = vec![config.server_rules.into(); self.servers.len()];
         self.server_backup = None;
         self.incarnation = 0;
         self.server_disk = Disk::new(Medium::Flush, 2);
@@ -355,6 +374,17 @@ impl Doors for SqliteDoors {
         device.disk.restart();
     }
 
+    fn update(&mut self, device: usize, closed: bool) {
+        let device = &mut self.devices[device];
+        for (process, (_, open)) in device.open.iter_mut().enumerate() {
+            device.disk.kill_process(process);
+            *open = None;
+            device.disk.start_process(process);
+        }
+        let left = leave_as_former(&device.disk, closed);
+        assert!(left.is_ok(), "a file without a fault takes the former schema: {left:?}");
+    }
+
     fn suspend(&mut self, book: Book) -> Held {
         // An error of the storage has let go of the file all the same: the locks are counted below.
         let _ = self.call(book, None, StepBook::suspend);
@@ -393,7 +423,12 @@ impl Doors for SqliteDoors {
     }
 
     fn serve(&mut self, server: usize, request: Request<'_>, crash: Option<ServerCrash>) -> Done<Outcome> {
-        let Request { user, batch, now, recovery, .. } = request;
+        let Request { user, batch, now, recovery, rules_version } = request;
+        let process = server % self.servers.len();
+        if self.server_rules[process] != rules_version {
+            self.server_rules[process] = rules_version;
+            self.servers[process] = None;
+        }
         let policy = IngestPolicy { recovery, ..IngestPolicy::at(now.unix_ms) };
         let reply = self.serve_with(server, crash, |store| {
             store.ingest(&user_name(user), "device", batch, policy, now)
@@ -436,5 +471,53 @@ impl Doors for SqliteDoors {
         let nonce = self.incarnation.to_string();
         // Where it fails the world sees devices that were not told, and says so.
         let _ = self.serve_with(0, None, |store| store.begin_incarnation(&nonce));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use manbo::{Reading, Source};
+
+    /// What the version before the newest schema made of an empty file.
+    const FORMER: &str = include_str!("../../../../src/store/sql/0001_ledger.sql");
+
+    fn objects(connection: &rusqlite::Connection) -> Vec<(String, String)> {
+        let sql = "SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name";
+        let mut statement = connection.prepare(sql).unwrap();
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        rows.collect::<rusqlite::Result<_>>().unwrap()
+    }
+
+    fn version(connection: &rusqlite::Connection) -> u32 {
+        connection.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap()
+    }
+
+    #[test]
+    fn a_former_file_is_what_the_former_schema_makes_and_keeps_its_rows_when_it_is_upgraded() {
+        let expected = rusqlite::Connection::open_in_memory().unwrap();
+        expected.execute_batch(FORMER).unwrap();
+        let now = Now::on("2022-10-04".parse().unwrap());
+        let reading = Reading::new(now.today, Source::new("watch").unwrap(), 8_500);
+        for closed in [true, false] {
+            let disk = Disk::new(Medium::Flush, 1);
+            let open = || StepBook::open(BOOK, &options(rules(0)).install_id("a")).unwrap();
+            let before = disk.with(|| {
+                let mut book = open();
+                book.record(&reading, now).unwrap();
+                book.digest().unwrap()
+            });
+            leave_as_former(&disk, closed).unwrap();
+            disk.with(|| {
+                let connection = rusqlite::Connection::open(BOOK).unwrap();
+                assert_eq!((objects(&connection), version(&connection)), (objects(&expected), 1));
+                drop(connection);
+                let mut book = open();
+                assert_eq!((book.digest().unwrap(), book.pending_count().unwrap()), (before, 1));
+                drop(book);
+                let connection = rusqlite::Connection::open(BOOK).unwrap();
+                assert_eq!(version(&connection), 2);
+            });
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! Schedules from a seed. Each seed draws a subset of the kinds of events with rates of their own (a swarm),
 //! few days and near-equal values, so that things collide; one in five follows a template of what has gone
-//! wrong before.
+//! wrong before, and one in seven begins where the others seldom come.
 
+mod corners;
 mod templates;
 
 use fastrand::Rng;
@@ -17,14 +18,18 @@ const DAYS: u8 = 7;
 const EVENTS: std::ops::RangeInclusive<usize> = 20..=40;
 /// The seeds whose schedules follow a template, in a hundred.
 const TEMPLATES_PERCENT: u8 = 20;
+/// Those and the seeds whose schedules begin in a corner.
+const CORNERS_PERCENT: u8 = 35;
 
 /// The schedule of a seed. The same seed, store and version give the same schedule.
 pub fn schedule(seed: u64, store: StoreKind) -> Schedule {
     let mut swarm = Swarm::draw(Rng::with_seed(seed), store);
     let mut events = Vec::new();
     let count = swarm.rng.usize(EVENTS);
-    if swarm.rng.u8(0..100) < TEMPLATES_PERCENT {
-        events = templates::events(&mut swarm);
+    match swarm.rng.u8(0..100) {
+        0..TEMPLATES_PERCENT => events = templates::events(&mut swarm),
+        TEMPLATES_PERCENT..CORNERS_PERCENT => events = corners::events(&mut swarm),
+        _ => {}
     }
     while events.len() < count {
         let event = swarm.event();
@@ -34,10 +39,10 @@ pub fn schedule(seed: u64, store: StoreKind) -> Schedule {
 }
 
 /// The kinds of events, by weight.
-const KINDS: usize = 30;
+const KINDS: usize = 32;
 /// How often each kind is drawn where it is drawn at all: what people do often, what happens seldom.
 const WEIGHTS: [u16; KINDS] =
-    [30, 8, 3, 2, 6, 6, 3, 6, 3, 2, 12, 8, 4, 40, 14, 4, 4, 6, 16, 5, 4, 4, 4, 4, 5, 5, 8, 6, 8, 5];
+    [30, 8, 3, 2, 6, 6, 3, 6, 3, 2, 12, 8, 4, 40, 14, 4, 4, 6, 16, 5, 4, 4, 4, 4, 5, 5, 8, 6, 8, 5, 2, 3];
 /// Kinds that every swarm has: readings, exchanges, time.
 const ALWAYS: [usize; 3] = [0, 13, 18];
 
@@ -112,17 +117,28 @@ impl Swarm {
             return None;
         }
         let kind = self.kinds[self.rng.usize(0..self.kinds.len())];
+        Some(self.fault_of(kind))
+    }
+
+    fn fault_of(&mut self, kind: FaultKind) -> Fault {
         // Most calls have a few operations; opening a file has more.
-        let at = if self.rng.u8(0..4) == 0 { self.rng.u8(0..40) } else { self.rng.u8(0..9) };
-        Some(Fault { kind, at, image: self.rng.u16(..) })
+        let at = match self.rng.u8(0..4) {
+            0 => self.rng.u8(0..40),
+            // A phone that is locked is so from the beginning.
+            _ if kind == FaultKind::CannotOpen => 0,
+            _ => self.rng.u8(0..9),
+        };
+        Fault { kind, at, image: self.rng.u16(..) }
     }
 
     fn fate(&mut self) -> Fate {
-        if self.fates == 0 || self.rng.u8(0..self.fates) > 0 {
-            return Fate::Fine;
-        }
+        if self.fates == 0 || self.rng.u8(0..self.fates) > 0 { Fate::Fine } else { self.ill_fate() }
+    }
+
+    /// An exchange that goes wrong.
+    fn ill_fate(&mut self) -> Fate {
         let status = [200, 301, 400, 401, 403, 404, 408, 410, 413, 422, 425, 429, 500, 503];
-        match self.rng.u8(0..16) {
+        match self.rng.u8(0..20) {
             0 | 1 => Fate::RequestLost,
             2..=4 => Fate::ReplyLost,
             5 => Fate::Twice,
@@ -133,6 +149,9 @@ impl Swarm {
             11 => Fate::PowerInside(self.rng.u8(0..12)),
             12 => Fate::Portal(status[self.rng.usize(0..status.len())]),
             13 => Fate::Garbled(self.rng.u16(..)),
+            14 | 15 => Fate::GarbledRequest(self.rng.u16(..)),
+            16 => Fate::Withheld,
+            17 => Fate::Stranger,
             _ => {
                 let wait = [0, 1, 30, 3_600, 100_000][self.rng.usize(0..5)];
                 Fate::Busy([429, 500, 503][self.rng.usize(0..3)], wait)
@@ -172,6 +191,10 @@ impl Swarm {
             left -= self.weights[kind];
             kind += 1;
         }
+        self.event_of(kind)
+    }
+
+    fn event_of(&mut self, kind: usize) -> Event {
         if kind < 13 { self.asked(kind) } else { self.happening(kind) }
     }
 
@@ -220,7 +243,9 @@ impl Swarm {
             26 => Event::ServerRestore { recovery: self.rng.u8(0..3) == 0 },
             27 => self.trouble(at),
             28 => self.operator(),
-            _ => Event::SignIn { at, user: self.rng.u8(0..=self.config.users) },
+            29 => Event::SignIn { at, user: self.rng.u8(0..=self.config.users) },
+            30 => Event::ServerRules { server: self.rng.u8(0..2), version: self.rng.u8(1..4) },
+            _ => Event::Update { at, closed: self.rng.bool() },
         }
     }
 
@@ -260,5 +285,43 @@ fn config(rng: &mut Rng, store: StoreKind) -> Config {
         rules: rng.u8(0..4),
         tickets: rng.u8(0..8) > 0,
         server_rules: if rng.u8(0..8) == 0 { 2 } else { 1 },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::coverage::Hit;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_kind_of_event_fate_and_fault_is_drawn() {
+        let (mut events, mut fates, mut faults) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        for seed in 0..2_000 {
+            for mut event in schedule(seed, StoreKind::Model).events {
+                events.insert(event.name());
+                if let Event::Sync { fate, .. } = event {
+                    fates.extend(Hit::of_fate(fate));
+                }
+                faults.extend(event.fault().and_then(|fault| *fault).map(|fault| fault.kind));
+            }
+        }
+        assert_eq!(events.into_iter().collect::<Vec<_>>(), (0..=26).collect::<Vec<_>>());
+        assert_eq!((fates.len(), faults.len()), (14, FaultKind::ALL.len()));
+    }
+
+    #[test]
+    fn a_corner_is_the_beginning_of_some_schedules_and_ends_with_the_unforeseen() {
+        let mut swarm = Swarm::draw(Rng::with_seed(3), StoreKind::Sqlite);
+        let beginnings: Vec<Vec<Event>> = (0..100).map(|_| corners::events(&mut swarm)).collect();
+        let ill = |event: &Event| matches!(event, Event::Sync { fate, .. } if *fate != Fate::Fine);
+        let faulty = |event: &Event| {
+            let mut event = *event;
+            event.fault().is_some_and(|fault| fault.is_some())
+        };
+        for found in [ill as fn(&Event) -> bool, faulty] {
+            let with = beginnings.iter().filter(|events| events.iter().any(found)).count();
+            assert!(with > 50, "{with} of 100");
+        }
     }
 }

@@ -11,7 +11,7 @@ pub(super) fn events(swarm: &mut Swarm) -> Vec<Event> {
         Event::App { at, act, fault: None }
     };
     let sync = |at, fate| Event::Sync { at, server: 0, fate, fault: None };
-    match swarm.rng.u8(0..48) / 4 {
+    match swarm.rng.u8(0..64) / 4 {
         // The answer is lost, the app is killed, and the value grows meanwhile.
         0 => vec![
             read(swarm, at),
@@ -52,6 +52,7 @@ pub(super) fn events(swarm: &mut Swarm) -> Vec<Event> {
         ],
         // Years of readings, more than a page of changes, and a second device that fetches them.
         10 if swarm.config.store == StoreKind::Sqlite && swarm.rng.bool() => years(swarm),
+        number @ 11..15 => broken(swarm, number, at),
         // The server takes only small batches, and at last not even one fact.
         _ => vec![
             read(swarm, at),
@@ -121,6 +122,86 @@ fn away(swarm: &mut Swarm, number: u8, at: u8) -> Vec<Event> {
             sync(at, Fate::Fine),
         ],
     }
+}
+
+/// Servers that are broken or others, requests that are damaged, and an app that is updated.
+fn broken(swarm: &mut Swarm, number: u8, at: u8) -> Vec<Event> {
+    let act = swarm.read();
+    let read = Event::App { at, act, fault: None };
+    let sync = |fate| Event::Sync { at, server: 0, fate, fault: None };
+    match number {
+        11 => two_servers(swarm, at),
+        // A server that never gives what it announces, and does at last.
+        12 => vec![
+            sync(Fate::Withheld),
+            sync(Fate::Withheld),
+            sync(Fate::Withheld),
+            Event::Pass { step: 2 },
+            sync(Fate::Withheld),
+            read,
+            Event::Pass { step: 3 },
+            sync(Fate::Withheld),
+            sync(Fate::Withheld),
+            sync(Fate::Withheld),
+            Event::Pass { step: 3 },
+            sync(Fate::Fine),
+        ],
+        // Requests that arrive damaged, down to a single fact.
+        13 => {
+            let more = swarm.read();
+            let mut events = vec![read, Event::App { at, act: more, fault: None }];
+            for _ in 0..4 {
+                events.push(sync(Fate::GarbledRequest(swarm.rng.u16(..))));
+                events.push(Event::Pass { step: 2 });
+            }
+            events.push(sync(Fate::Fine));
+            events
+        }
+        // The app is updated while a batch is on its way, and the upgrade meets a fault, twice.
+        _ => {
+            let mut faulty = || {
+                let kind = FaultKind::ALL[swarm.rng.usize(0..FaultKind::ALL.len())];
+                let fault = Fault { kind, at: swarm.rng.u8(0..80), image: swarm.rng.u16(..) };
+                let act = swarm.read();
+                Event::App { at, act, fault: Some(fault) }
+            };
+            let (first, second) = (faulty(), faulty());
+            vec![
+                read,
+                Event::App { at, act: Act::Flush, fault: None },
+                Event::Update { at, closed: swarm.rng.bool() },
+                first,
+                second,
+                Event::Deliver { message: 0, server: 0, fault: None },
+                Event::Deliver { message: 0, server: 0, fault: None },
+                sync(Fate::Fine),
+            ]
+        }
+    }
+}
+
+/// Two servers behind one address.
+fn two_servers(swarm: &mut Swarm, at: u8) -> Vec<Event> {
+    let read = |swarm: &mut Swarm| {
+        let act = swarm.read();
+        Event::App { at, act, fault: None }
+    };
+    let sync = |fate| Event::Sync { at, server: 0, fate, fault: None };
+    let mut events = vec![sync(Fate::Fine)];
+    events.extend((0..4).map(|_| read(swarm)));
+    if swarm.rng.bool() {
+        // One of them takes only a fact at a time, and is left before it has everything.
+        events.extend([Event::ServerLimit { facts: 1 }, sync(Fate::Stranger)]);
+        events.extend([sync(Fate::Fine); 4]);
+        events.extend([sync(Fate::Stranger), sync(Fate::Fine), Event::Pass { step: 2 }, sync(Fate::Fine)]);
+    } else {
+        // Steps come meanwhile.
+        events.extend([sync(Fate::Fine), read(swarm)]);
+        events.extend([sync(Fate::Stranger), sync(Fate::Fine), sync(Fate::Stranger), sync(Fate::Fine)]);
+        events.extend([Event::Pass { step: 2 }, sync(Fate::Stranger), read(swarm)]);
+        events.extend([Event::Pass { step: 2 }, sync(Fate::Fine)]);
+    }
+    events
 }
 
 /// Requests overtake each other.

@@ -8,6 +8,7 @@ use super::convert::{self, CHIP, counts, day, source, source_number};
 use super::network::Flight;
 use super::truth::{Truth, Unlike};
 use super::{Backup, Broken, Check, Device, Invariant, World, latest_day};
+use crate::coverage::Hit;
 use crate::doors::{Book, Change, Done, Doors, Failed};
 use crate::event::{Act, Fault, StoreKind, ZONES};
 use crate::oracle::{Item, Refused};
@@ -34,6 +35,9 @@ impl<D: Doors> World<'_, D> {
     /// An app asks its book for something.
     pub(super) fn act(&mut self, handle: usize, act: Act, fault: Option<Fault>) -> Check {
         let book = self.book(handle);
+        if !matches!(act, Act::Merge { .. } | Act::Reread { .. } | Act::Retry { .. } | Act::Discard { .. }) {
+            self.meet(Hit::of_act(act));
+        }
         match act {
             Act::Flush => return self.flush(handle, fault).map(|_| ()),
             Act::Follow => return self.follow(book, fault),
@@ -84,6 +88,11 @@ impl<D: Doors> World<'_, D> {
                 let number = convert::FIRST_DAY + i32::from(on);
                 let name = boot.to_string();
                 let reading = CounterReading { day: day(on), source: source(CHIP), boot: &name, count };
+                let tried =
+                    self.truths(book).first().replica.clone().count(number, CHIP, boot.into(), count, today);
+                if tried.is_ok() {
+                    self.hand_over_counters(book);
+                }
                 self.change(book, &Change::Count(reading), fault, |truth| {
                     truth.replica.count(number, CHIP, boot.into(), count, today)
                 })
@@ -114,6 +123,40 @@ impl<D: Doors> World<'_, D> {
             }
             Ok(())
         })
+    }
+
+    /// Before a book counts, on a file that several people share: it goes on where whoever counted last left off.
+    fn hand_over_counters(&mut self, book: Book) {
+        let device = &mut self.devices[book.device];
+        let user = book.user;
+        if self.config.store == StoreKind::Model || device.counted_by == Some(user) {
+            return;
+        }
+        let mut stood = Vec::new();
+        if let Some(last) = device.counted_by {
+            let states = &device.books[usize::from(last)].states;
+            for truth in states {
+                if !stood.contains(&truth.replica.baselines) {
+                    stood.push(truth.replica.baselines.clone());
+                }
+            }
+        } else {
+            stood.push(std::collections::BTreeMap::new());
+        }
+        let own = &mut device.books[usize::from(user)];
+        for states in [&mut own.states, &mut own.unflushed] {
+            *states = states
+                .iter()
+                .flat_map(|truth| {
+                    stood.iter().map(|stood| {
+                        let mut truth = truth.clone();
+                        truth.replica.baselines.clone_from(stood);
+                        truth
+                    })
+                })
+                .collect();
+        }
+        device.counted_by = Some(user);
     }
 
     fn read(
@@ -178,6 +221,9 @@ impl<D: Doors> World<'_, D> {
             Err(Failed::Storage(_)) => 98,
             Err(Failed::Crashed) => 99,
         });
+        if let (Some(fault), Err(Failed::Storage(_) | Failed::Crashed)) = (fault, done) {
+            self.meet(Hit::of_fault(fault.kind));
+        }
         match done {
             Err(Failed::Storage(code)) if fault.is_none() => {
                 let why = format!("a storage without a fault failed: {code}");
@@ -293,6 +339,7 @@ impl<D: Doors> World<'_, D> {
         }
         let Ok(ledger) = self.doors.look(peer) else { return Ok(()) };
         let facts: Vec<Fact> = ledger.facts();
+        self.meet(Hit::Cable);
         self.change(book, &Change::Merge(&facts), fault, |truth| {
             for item in convert::items(&facts) {
                 truth.replica.merge(item)?;
@@ -314,6 +361,7 @@ impl<D: Doors> World<'_, D> {
             .collect();
         let said = (marked(steps, residue(book)), 0);
         for cell in wanted {
+            self.meet(Hit::Reread);
             self.read(book, cell, said, (true, None), fault)?;
         }
         Ok(())
@@ -328,6 +376,7 @@ impl<D: Doors> World<'_, D> {
         }
         let fact = parked[usize::from(nth) % parked.len()].fact;
         let Some(item) = convert::item(&fact) else { return Ok(()) };
+        self.meet(if again { Hit::Retry } else { Hit::Discard });
         let change = if again { Change::Retry(fact) } else { Change::Discard(fact) };
         self.change(book, &change, fault, |truth| {
             if again {
@@ -350,13 +399,26 @@ impl<D: Doors> World<'_, D> {
         }
         self.compare(Book { user: 0, ..book })?;
         self.compare(Book { user, ..book })?;
+        self.meet(Hit::SignIn);
         let now = self.now(book.device);
         let done = self.doors.sign_in(book, user, now);
         self.ended(book, &done, None)?;
         let device = &mut self.devices[book.device];
         device.user = user;
         device.visitors[usize::from(user)] = true;
-        if in_memory || user == 0 || device.first.is_some_and(|first| first != user) {
+        if in_memory || user == 0 {
+            return Ok(());
+        }
+        let is_first = device.first.is_none_or(|first| first == user);
+        let goes_on = device.counted_by.is_none_or(|last| last == user || (is_first && last == 0));
+        let stood =
+            device.books[usize::from(device.counted_by.unwrap_or(0))].first().replica.baselines.clone();
+        let own = &mut device.books[usize::from(user)];
+        for truth in own.states.iter_mut().chain(&mut own.unflushed) {
+            truth.replica.baselines = if goes_on { stood.clone() } else { std::collections::BTreeMap::new() };
+        }
+        device.counted_by = device.counted_by.map(|_| user);
+        if !is_first {
             return Ok(());
         }
         device.first = Some(user);
@@ -365,7 +427,10 @@ impl<D: Doors> World<'_, D> {
         let own = &mut device.books[usize::from(user)];
         own.stale = true;
         for truth in &mut own.states {
-            truth.replica.take_over(&mut signed_out.first().replica.clone());
+            // Where the chip stood was settled above.
+            let mut theirs = signed_out.first().replica.clone();
+            theirs.baselines.clear();
+            truth.replica.take_over(&mut theirs);
             truth.kept.extend(&signed_out.first().kept);
         }
         own.unflushed.clear();
@@ -375,25 +440,47 @@ impl<D: Doors> World<'_, D> {
 
     pub(super) fn kill(&mut self, handle: usize) -> Check {
         self.counters.crashes += 1;
+        self.meet(Hit::Killed);
         self.doors.kill(handle);
         self.forget(self.hosts[handle].device);
         self.hosts[handle].flights.clear();
         self.hosts[handle].suspended = false;
-        self.compare(self.book(handle))
+        self.look_after_end(handle)
     }
 
     pub(super) fn power(&mut self, handle: usize, image: u16) -> Check {
         self.counters.crashes += 1;
+        self.meet(Hit::Killed);
         let device = self.hosts[handle].device;
         self.doors.power(device, image);
         self.device_died(device);
+        self.look_after_end(handle)
+    }
+
+    /// Looks at a book whose process has ended; every second time on SQLite nobody does, so that the next call
+    /// opens the file and recovers it under whatever goes wrong then.
+    fn look_after_end(&mut self, handle: usize) -> Check {
+        if self.config.store == StoreKind::Sqlite && self.counters.events.is_multiple_of(2) {
+            return Ok(());
+        }
         self.compare(self.book(handle))
+    }
+
+    /// The app is updated. Nobody looks at the book before it is asked for something: what opens it next, and
+    /// brings it to the newest schema, does so under whatever goes wrong then.
+    pub(super) fn update(&mut self, handle: usize, closed: bool) {
+        self.counters.crashes += 1;
+        self.meet(Hit::Updated);
+        let device = self.hosts[handle].device;
+        self.doors.update(device, closed);
+        self.device_died(device);
     }
 
     pub(super) fn suspend(&mut self, handle: usize) -> Check {
         if self.hosts[handle].suspended {
             return Ok(());
         }
+        self.meet(Hit::Suspended);
         let held = self.doors.suspend(self.book(handle));
         self.hosts[handle].suspended = true;
         if held.locks > 0 || held.deleted > 0 {
@@ -406,6 +493,7 @@ impl<D: Doors> World<'_, D> {
         if !std::mem::take(&mut self.hosts[handle].suspended) {
             return Ok(());
         }
+        self.meet(Hit::Suspended);
         let book = self.book(handle);
         let done = self.doors.resume(book);
         self.ended(book, &done, None)?;
@@ -416,18 +504,20 @@ impl<D: Doors> World<'_, D> {
         let device = self.hosts[handle].device;
         self.doors.backup(device);
         let device = &mut self.devices[device];
-        let Device { phone, first, .. } = *device;
-        device.backup = Some(Backup { phone, first, books: device.books.clone() });
+        let Device { phone, first, counted_by, .. } = *device;
+        device.backup = Some(Backup { phone, first, counted_by, books: device.books.clone() });
     }
 
     pub(super) fn restore(&mut self, handle: usize, other_phone: bool) -> Check {
         let device = self.hosts[handle].device;
-        let Some(Backup { phone, first, books }) = self.devices[device].backup.clone() else {
+        let Some(Backup { phone, first, counted_by, books }) = self.devices[device].backup.clone() else {
             return Ok(());
         };
+        self.meet(Hit::DeviceRestored);
         self.doors.restore(device, other_phone);
         self.devices[device].books = books;
         self.devices[device].first = first;
+        self.devices[device].counted_by = counted_by;
         self.devices[device].seen.fill(None);
         self.device_died(device);
         self.devices[device].phone += u32::from(other_phone);

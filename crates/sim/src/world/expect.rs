@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use manbo::Receipt;
 use manbo::delivery::{Answer, Batch, Body, Health, Identity, Next, Notice, Outcome, Reported, Ticket};
 
 use super::convert::{item, items};
@@ -17,6 +18,10 @@ const DAY_MS: i64 = 24 * HOUR_MS;
 const FACTS: usize = 400;
 /// Section 6: three receipts in a row.
 const FRUITLESS: u32 = 3;
+/// A server that announces more than it gives, or that is another one each time, is asked at once only so
+/// often: a pull may come back empty once, and the server may have been restored twice.
+const EMPTY_PULLS: u32 = 1;
+const OTHER_LIVES: u32 = 2;
 
 /// Why nothing may be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,6 +113,10 @@ pub(super) struct Expect {
     failures: u32,
     fruitless: u32,
     stalled_since_ms: Option<i64>,
+    /// Pulls in a row that the server left without anything although there is more.
+    empty_pulls: u32,
+    /// How often the server was another one since everything was sent and fetched.
+    other_lives: u32,
     last_receipt_ms: Option<i64>,
     last_trigger_ms: Option<i64>,
     asked: bool,
@@ -130,6 +139,8 @@ impl Default for Expect {
             failures: 0,
             fruitless: 0,
             stalled_since_ms: None,
+            empty_pulls: 0,
+            other_lives: 0,
             last_receipt_ms: None,
             last_trigger_ms: None,
             asked: false,
@@ -154,8 +165,11 @@ pub(super) fn sendable(replica: &Replica, latest_day: i32) -> BTreeSet<Item> {
 impl Expect {
     /// The state, for tables.
     pub(super) fn protocol(&self, replica: &Replica, now_ms: i64) -> Protocol {
-        let parked = || replica.cells.values().any(|mark| mark.parked.is_some());
-        match self.hold.filter(|hold| hold.to_ms > now_ms).map(|hold| hold.why) {
+        let (cells, days) = (|| replica.cells.values(), || replica.attended.values());
+        let parked = || cells().any(|mark| mark.parked.is_some()) || days().any(|(_, code)| code.is_some());
+        let pending = || cells().any(|mark| mark.pending) || days().any(|(pending, _)| *pending);
+        // Between the two times it is not known yet whether the wait is over.
+        match self.hold.filter(|hold| hold.from_ms > now_ms).map(|hold| hold.why) {
             _ if self.erased.is_some() => Protocol::Erased,
             _ if self.stalled_since_ms.is_some()
                 || (self.incarnation.is_some() && self.watermark.is_none()) =>
@@ -168,7 +182,7 @@ impl Expect {
             Some(Why::Paused) => Protocol::Paused,
             None if self.identity.is_none() => Protocol::Strange,
             None if parked() => Protocol::Parked,
-            None if replica.cells.values().any(|mark| mark.pending) => Protocol::Pending,
+            None if pending() => Protocol::Pending,
             None => Protocol::Quiet,
         }
     }
@@ -367,7 +381,7 @@ impl Expect {
             Outcome::Reply { status: 200..=299 | 400 | 422, body: Body::Receipt(answer), .. }
                 if self.is_ours(&answer.identity) =>
             {
-                notices = self.receipt(replica, answer, now_ms, latest_day);
+                notices = self.receipt(replica, sent, answer, (now_ms, latest_day));
                 if late {
                     self.hold = hold;
                 }
@@ -430,9 +444,9 @@ impl Expect {
     fn receipt(
         &mut self,
         replica: &mut Replica,
+        sent: Option<Sent>,
         answer: &Answer,
-        now_ms: i64,
-        latest_day: i32,
+        (now_ms, latest_day): (i64, i32),
     ) -> Vec<Notice> {
         let receipt = &answer.receipt;
         let mut notices = Vec::new();
@@ -443,22 +457,8 @@ impl Expect {
             replica.send_all_again();
             notices.push(Notice::ServerRestored);
         }
-        let known = replica.items();
-        let pending = replica.pending();
-        receipt.accepted.iter().filter_map(item).for_each(|item| replica.accepted(item));
-        for refused in &receipt.refused {
-            if let Some(item) = item(&refused.fact) {
-                replica.refused(item, refused.code.as_str());
-            }
-        }
-        for item in receipt.facts.iter().filter_map(item) {
-            // The world's server sends nothing outside the limits.
-            let _ = replica.receive(item);
-        }
-        let pending_now = replica.pending();
-        let moved = receipt.revision > self.revision
-            || pending.iter().any(|item| !pending_now.contains(item))
-            || replica.items() != known;
+        let moved = take(replica, receipt);
+        let raised = receipt.revision > self.revision;
         if !receipt.refused.is_empty() {
             notices.push(Notice::Parked { facts: receipt.refused.len() });
         }
@@ -467,23 +467,67 @@ impl Expect {
         }
         self.identity = Some(answer.identity.clone());
         self.incarnation = Some(answer.incarnation.clone());
-        self.revision = if restored { receipt.revision } else { self.revision.max(receipt.revision) };
+        let watermark = self.watermark.unwrap_or(0);
+        // The answer to what is asked now tells the newest revision; another may be an older one.
+        let is_newest = restored || (sent.is_some() && answer.since == watermark);
+        self.revision = if is_newest { receipt.revision } else { self.revision.max(receipt.revision) };
         self.watermark = self.known_up_to(answer, restored);
+        let fetched = self.watermark.unwrap_or(0) > watermark;
         self.failures = 0;
         self.last_receipt_ms = Some(now_ms);
         self.asked = false;
         self.facts_max = (self.facts_max * 2).min(FACTS);
-        if moved || restored {
+        if moved || raised || restored {
             self.fruitless = 0;
             self.stalled_since_ms = None;
-        } else if pending_now.iter().any(|item| item.day() <= latest_day) {
-            self.fruitless += 1;
-            if self.stalled_since_ms.is_some() {
-                self.failures = self.fruitless;
+        }
+        // An answer to a batch that is not under way says nothing about the present.
+        if let Some(Sent { facts, .. }) = sent {
+            let waits = !sendable(replica, latest_day).is_empty();
+            let mut failures = if restored {
+                self.met_another_life()
+            } else {
+                self.asked_in_vain(moved || fetched, facts == 0, waits)
+            };
+            if waits && !(moved || raised || restored) {
+                failures = self.brought_nothing().max(failures);
+            }
+            if failures > 0 {
+                self.failures = failures - 1;
                 self.back_off(now_ms);
             }
         }
         notices
+    }
+
+    /// A receipt brought nothing while something waits: how many failures in a row that stands for, once it was
+    /// said that delivery is stalled.
+    fn brought_nothing(&mut self) -> u32 {
+        self.fruitless += 1;
+        if self.stalled_since_ms.is_some() { self.fruitless + 1 } else { 0 }
+    }
+
+    /// The server is another one than before: how many failures in a row that stands for.
+    fn met_another_life(&mut self) -> u32 {
+        self.empty_pulls = 0;
+        self.other_lives += 1;
+        self.other_lives.saturating_sub(OTHER_LIVES)
+    }
+
+    /// How many failures in a row an answer stands for that would only be followed by the same question.
+    fn asked_in_vain(&mut self, brought: bool, is_pull: bool, waits: bool) -> u32 {
+        let has_more = self.watermark.is_none_or(|watermark| watermark < self.revision);
+        if is_pull && has_more && !brought {
+            self.empty_pulls += 1;
+            return self.empty_pulls.saturating_sub(EMPTY_PULLS);
+        }
+        if brought || !has_more {
+            self.empty_pulls = 0;
+        }
+        if !has_more && !waits {
+            self.other_lives = 0;
+        }
+        0
     }
 
     /// Up to which revision everything is known after a receipt: it tells what changed after the revision
@@ -493,7 +537,8 @@ impl Expect {
         if restored {
             None
         } else if answer.since <= known.unwrap_or(0) {
-            Some(answer.complete_to.max(known.unwrap_or(0)))
+            // Nothing is complete beyond what there is.
+            Some(answer.complete_to.min(answer.receipt.revision).max(known.unwrap_or(0)))
         } else {
             known
         }
@@ -529,6 +574,24 @@ impl Expect {
             Err(broken(Invariant::I7, why))
         }
     }
+}
+
+/// Takes over what a receipt says of the facts; gives whether one was cleared or parked, or changed.
+fn take(replica: &mut Replica, receipt: &Receipt) -> bool {
+    let known = replica.items();
+    let pending = replica.pending();
+    receipt.accepted.iter().filter_map(item).for_each(|item| replica.accepted(item));
+    for refused in &receipt.refused {
+        if let Some(item) = item(&refused.fact) {
+            replica.refused(item, refused.code.as_str());
+        }
+    }
+    for item in receipt.facts.iter().filter_map(item) {
+        // The world's server sends nothing outside the limits.
+        let _ = replica.receive(item);
+    }
+    let pending_now = replica.pending();
+    pending.iter().any(|item| !pending_now.contains(item)) || replica.items() != known
 }
 
 fn word(next: &Next) -> &'static str {

@@ -23,6 +23,7 @@ const ROUND_MS: i64 = 1_000_000;
 impl<D: Doors> World<'_, D> {
     /// Everything works again; then all must come to rest, and be equal.
     pub(super) fn heal(&mut self) -> Check {
+        self.met = None;
         self.service.heal();
         for device in &mut self.devices {
             device.connected = true;
@@ -81,7 +82,8 @@ impl<D: Doors> World<'_, D> {
         self.act(handle, Act::Credentials, None)?;
         self.act(handle, Act::Foreground, None)?;
         let book = self.book(handle);
-        let mut stalled = false;
+        // Whose answers it is told, a host without tickets cannot say: late ones count for it, once.
+        let mut may_stall = !self.config.tickets;
         for _ in 0..ASKS_A_ROUND {
             self.counters.events += 1;
             let (flight, next) = self.ask(book, None)?;
@@ -93,9 +95,7 @@ impl<D: Doors> World<'_, D> {
                 Some(Next::Wait { until_ms } | Next::Paused { until_ms }) => {
                     self.now_ms = self.now_ms.max(until_ms);
                 }
-                // Accepted once: three late answers to batches that carried nothing count as fruitless, too,
-                // although the first batch that carries something will move.
-                Some(Next::Stalled) if !stalled => stalled = true,
+                Some(Next::Stalled) if may_stall => may_stall = false,
                 Some(Next::Stalled) => {
                     let why = "a healthy server, and delivery says it is stalled".to_owned();
                     return Err(Broken { invariant: Invariant::I12, why });

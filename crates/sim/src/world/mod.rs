@@ -166,6 +166,8 @@ struct Device {
     phone: u32,
     /// Who signed in first: to them belongs what is recorded while nobody is.
     first: Option<u8>,
+    /// Whose book read the chip last: its baselines are the phone's, all others are past.
+    counted_by: Option<u8>,
     backup: Option<Backup>,
     /// Who was ever signed in here.
     visitors: Vec<bool>,
@@ -178,6 +180,7 @@ struct Device {
 struct Backup {
     phone: u32,
     first: Option<u8>,
+    counted_by: Option<u8>,
     books: Vec<Truths>,
 }
 
@@ -207,6 +210,8 @@ struct World<'w, D> {
     messages: Vec<Message>,
     counters: Counters,
     coverage: Option<&'w mut Coverage>,
+    /// The state that the event under way met, where it is counted and only one is possible.
+    met: Option<Protocol>,
     trace: Trace,
     story: Option<Vec<String>>,
 }
@@ -271,6 +276,7 @@ impl<'w, D: Doors> World<'w, D> {
             books: vec![Truths::default(); people],
             phone: 0,
             first: None,
+            counted_by: None,
             backup: None,
             visitors: (0..people).map(|person| person == usize::from(*user)).collect(),
             seen: vec![None; people],
@@ -293,6 +299,7 @@ impl<'w, D: Doors> World<'w, D> {
             messages: Vec::new(),
             counters: Counters::default(),
             coverage,
+            met: None,
             trace: Trace::default(),
             story: tells.then(Vec::new),
         }
@@ -333,7 +340,7 @@ impl<'w, D: Doors> World<'w, D> {
 
     fn happen(&mut self, event: &Event) -> Check {
         self.counters.events += 1;
-        self.cover(event);
+        self.met = self.state(event);
         self.trace.add(event.name() as u64);
         match *event {
             Event::App { at, act, fault } => {
@@ -351,26 +358,35 @@ impl<'w, D: Doors> World<'w, D> {
                 }
             }
             Event::Deliver { message, server, fault } => self.deliver(message, server, fault)?,
-            Event::Lose { message } => drop(self.take_message(message)),
+            Event::Lose { message } => {
+                if self.take_message(message).is_some() {
+                    self.meet(Hit::MessageLost);
+                }
+            }
             Event::Double { message } => self.double(message),
             Event::GiveUp { at } => self.give_up(self.host(at))?,
             Event::Pass { step } => {
+                self.meet(Hit::TimePasses);
                 self.now_ms += PASSES_MS[usize::from(step) % PASSES_MS.len()];
             }
             Event::Jump { at, skew } => {
                 let device = self.hosts[self.host(at)].device;
+                self.meet(Hit::ClockOrZone);
                 self.devices[device].clock.skew_ms = SKEWS_MS[usize::from(skew) % SKEWS_MS.len()];
             }
             Event::Travel { at, zone } => {
                 let device = self.hosts[self.host(at)].device;
+                self.meet(Hit::ClockOrZone);
                 self.devices[device].clock.zone_minutes = ZONES[usize::from(zone) % ZONES.len()];
             }
             Event::Network { at, up } => {
                 let device = self.hosts[self.host(at)].device;
+                self.meet(Hit::NetworkOrToken);
                 self.devices[device].connected = up;
             }
             Event::Token { at, valid } => {
                 let device = self.hosts[self.host(at)].device;
+                self.meet(Hit::NetworkOrToken);
                 self.devices[device].token = valid;
             }
             Event::SignIn { at, user } => self.sign_in(self.host(at), user)?,
@@ -388,10 +404,21 @@ impl<'w, D: Doors> World<'w, D> {
             Event::Resume { at } => self.resume(self.host(at))?,
             Event::Backup { at } => self.backup(self.host(at)),
             Event::Restore { at, other_phone } => self.restore(self.host(at), other_phone)?,
-            Event::Server { server, up } => self.service.set_up(server, up),
+            Event::Update { at, closed } => self.update(self.host(at), closed),
+            Event::Server { server, up } => {
+                self.meet(Hit::ServerTrouble);
+                self.service.set_up(server, up);
+            }
             Event::ServerBackup => self.server_backup(),
             Event::ServerRestore { recovery } => self.server_restore(recovery)?,
-            Event::ServerLimit { facts } => self.service.limit = usize::from(facts),
+            Event::ServerLimit { facts } => {
+                self.meet(Hit::ServerTrouble);
+                self.service.limit = usize::from(facts);
+            }
+            Event::ServerRules { server, version } => {
+                self.meet(Hit::ServerRules);
+                self.service.set_rules(server, version);
+            }
             Event::Correct { user, day, source, to } => self.correct(user, day, source, to)?,
             Event::Unpin { user, day, source } => self.unpin(user, day, source)?,
             Event::Erase { user } => self.erase(user)?,
@@ -400,21 +427,29 @@ impl<'w, D: Doors> World<'w, D> {
         Ok(())
     }
 
-    /// Notes which event met which state.
-    fn cover(&mut self, event: &Event) {
-        if self.coverage.is_none() {
-            return;
-        }
+    /// The state that an event meets: of its process, of the one that its message is of, or of the first; only
+    /// where it is counted, and where there is no other that may be true.
+    fn state(&mut self, event: &Event) -> Option<Protocol> {
+        self.coverage.as_ref()?;
         let mut event = *event;
-        let handle = event.process().map_or(0, |at| self.host(*at));
+        let handle = match event {
+            Event::Deliver { message, .. } | Event::Lose { message } | Event::Double { message } => {
+                self.host_of(message).unwrap_or(0)
+            }
+            _ => event.process().map_or(0, |at| self.host(*at)),
+        };
         let book = self.book(handle);
         let now_ms = self.now(book.device).unix_ms;
-        let truth = self.truths(book).first();
-        let state = truth.expect.protocol(&truth.replica, now_ms);
-        if let Some(coverage) = &mut self.coverage {
-            for hit in Hit::of(&event) {
-                coverage.add(hit, state);
-            }
+        match &self.truths(book).states[..] {
+            [truth] => Some(truth.expect.protocol(&truth.replica, now_ms)),
+            _ => None,
+        }
+    }
+
+    /// Counts what happened with the state that it met.
+    fn meet(&mut self, hit: Hit) {
+        if let (Some(coverage), Some(state)) = (&mut self.coverage, self.met) {
+            coverage.add(hit, state);
         }
     }
 

@@ -6,6 +6,7 @@ use manbo::{Correction, Now};
 use super::convert::{self, CHIP, counts, day, item, items, source};
 use super::network::Flight;
 use super::{Broken, Check, Invariant, World, compare, latest_day};
+use crate::coverage::Hit;
 use crate::doors::{Change, Doors, Failed, Request, ServerCrash};
 use crate::event::{Config, StoreKind};
 use crate::oracle::{Moderation, ServerReplica, Verdicts};
@@ -17,7 +18,8 @@ pub(super) struct Service {
     /// The most facts that it takes; 0 is no limit.
     pub(super) limit: usize,
     recovery: bool,
-    rules_version: u32,
+    /// The version of the rules of each process.
+    rules_versions: Vec<u32>,
     people: Vec<Vec<ServerReplica>>,
     /// The name of each person's ledger, as the server first gave it.
     names: Vec<Option<String>>,
@@ -30,7 +32,7 @@ impl Service {
             up: vec![true; usize::from(config.servers.max(1))],
             limit: 0,
             recovery: false,
-            rules_version: config.server_rules.into(),
+            rules_versions: vec![config.server_rules.into(); usize::from(config.servers.max(1))],
             people: vec![vec![nobody(0)]; usize::from(config.users) + 1],
             names: vec![None; usize::from(config.users) + 1],
             backup: None,
@@ -44,6 +46,17 @@ impl Service {
     pub(super) fn set_up(&mut self, server: u8, up: bool) {
         let server = usize::from(server) % self.up.len();
         self.up[server] = up;
+    }
+
+    /// A process is replaced by one with other rules.
+    pub(super) fn set_rules(&mut self, server: u8, version: u8) {
+        let server = usize::from(server) % self.up.len();
+        self.rules_versions[server] = version.into();
+    }
+
+    /// The version of the rules of a process.
+    pub(super) fn rules_version(&self, server: u8) -> u32 {
+        self.rules_versions[usize::from(server) % self.up.len()]
     }
 
     pub(super) fn heal(&mut self) {
@@ -114,7 +127,7 @@ impl<D: Doors> World<'_, D> {
         flight: &Flight,
         crash: Option<ServerCrash>,
     ) -> Result<Option<Outcome>, Broken> {
-        let Service { recovery, rules_version, .. } = self.service;
+        let (recovery, rules_version) = (self.service.recovery, self.service.rules_version(server));
         let now = self.server_now();
         let request = Request { user: flight.user, batch: &flight.batch, now, recovery, rules_version };
         let done = self.doors.serve(server.into(), request, crash);
@@ -148,6 +161,10 @@ impl<D: Doors> World<'_, D> {
                 let mut after = states[0].clone();
                 let _ = serve(&mut after, flight, latest, recovery);
                 states.push(after);
+                self.meet(match crash {
+                    Some(ServerCrash::Power(_)) => Hit::ServerPower,
+                    _ => Hit::ServerCrashInside,
+                });
                 self.look_at_server(flight.user)?;
                 Ok(None)
             }
@@ -189,6 +206,7 @@ impl<D: Doors> World<'_, D> {
     }
 
     pub(super) fn correct(&mut self, user: u8, on: u8, from: u8, to: Option<u32>) -> Check {
+        self.meet(Hit::Operator);
         let user = self.person_number(user);
         let to = to.map(|steps| (super::device::marked(steps, user.into()), 0));
         let correction = Correction {
@@ -202,6 +220,7 @@ impl<D: Doors> World<'_, D> {
     }
 
     pub(super) fn unpin(&mut self, user: u8, on: u8, from: u8) -> Check {
+        self.meet(Hit::Operator);
         let user = self.person_number(user);
         let cell = (convert::FIRST_DAY + i32::from(on), from % CHIP);
         self.moderate(user, &Change::Unpin(day(on), source(from % CHIP)), cell, Moderation::Unpin)
@@ -234,6 +253,7 @@ impl<D: Doors> World<'_, D> {
     }
 
     pub(super) fn erase(&mut self, user: u8) -> Check {
+        self.meet(Hit::Erased);
         let user = self.person_number(user);
         let now = self.server_now();
         if let Err(failed) = self.doors.erase(user, now) {
@@ -252,6 +272,7 @@ impl<D: Doors> World<'_, D> {
         self.service.recovery = recovery;
         let Some(backup) = &self.service.backup else { return Ok(()) };
         self.service.people.clone_from(backup);
+        self.meet(Hit::ServerRestored);
         self.doors.server_restore();
         (1..=self.config.users).try_for_each(|user| self.look_at_server(user))
     }
