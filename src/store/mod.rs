@@ -501,6 +501,12 @@ impl Store {
         self.scrub_when_due()
     }
 
+    /// The same before a write that is nobody's in particular.
+    pub(super) fn settle_anyone(&mut self) -> Result<()> {
+        let names = if self.recovered { ledger::names(self.connected()?)? } else { Vec::new() };
+        self.settle_recovered(names.first().map_or("", String::as_str))
+    }
+
     /// What was erased while another process was at the file may still lie on the disk. Like the flush, not before
     /// rows were read; without waiting, and not at every call.
     fn scrub_when_due(&mut self) -> Result<()> {
@@ -583,9 +589,7 @@ impl Store {
         if known.as_ref() == Some(&id) {
             return Ok(());
         }
-        for name in if self.recovered { ledger::names(connection)? } else { Vec::new() } {
-            self.settle_recovered(&name)?;
-        }
+        self.settle_anyone()?;
         let connection = self.connected()?;
         let tx = WriteTx::begin(connection, self.options.busy_timeout)?;
         let mut all_noted = Vec::new();

@@ -215,6 +215,7 @@ impl Store {
     /// As [`Store::ingest`].
     pub fn begin_incarnation(&mut self, nonce: &str) -> Result<()> {
         self.recovering(|store| {
+            store.settle_anyone()?;
             store.locked(&mut |tx, store| {
                 Server::of(tx, &store.options)?;
                 meta::set(tx, INCARNATION, &hashed(&["incarnation", nonce]))?;
@@ -252,6 +253,7 @@ impl Store {
     pub fn compact_history(&mut self, user: &str, before_ms: i64, now: Now) -> Result<()> {
         check_user(user)?;
         self.recovering(|store| {
+            store.settle_recovered(user)?;
             store.locked(&mut |tx, _| {
                 let row = ledger::find(tx, user)?;
                 let era = row.map_or(Ok(None), |row| era::find(tx, row.user))?;
@@ -280,6 +282,7 @@ impl Store {
         };
         self.recovering(|store| match read(store) {
             Err(error) if error.is_corrupt() => {
+                store.settle_recovered(user)?;
                 store.locked(&mut |tx, _| {
                     let row = ledger::find(tx, user)?;
                     if let Some(mut era) = row.map_or(Ok(None), |row| era::find(tx, row.user))? {

@@ -40,16 +40,7 @@ pub(super) fn events(swarm: &mut Swarm) -> Vec<Event> {
         7 => overtaking(swarm, at),
         // Support corrects a day that a device knows, and takes it back.
         8 => operator(swarm, at),
-        // What is recorded signed out, and two people who sign in one after the other.
-        9 => vec![
-            Event::SignIn { at, user: 0 },
-            read(swarm, at),
-            Event::SignIn { at, user: 1 },
-            Event::SignIn { at, user: 0 },
-            read(swarm, at),
-            Event::SignIn { at, user: 2 },
-            sync(at, Fate::Fine),
-        ],
+        9 => two_people(swarm, at),
         // Years of readings, more than a page of changes, and a second device that fetches them.
         10 if swarm.config.store == StoreKind::Sqlite && swarm.rng.bool() => years(swarm),
         number @ 11..15 => broken(swarm, number, at),
@@ -178,6 +169,24 @@ fn broken(swarm: &mut Swarm, number: u8, at: u8) -> Vec<Event> {
             ]
         }
     }
+}
+
+/// What is recorded signed out, and two people who sign in one after the other.
+fn two_people(swarm: &mut Swarm, at: u8) -> Vec<Event> {
+    swarm.config.users = swarm.config.users.max(2);
+    let read = |swarm: &mut Swarm| {
+        let act = swarm.read();
+        Event::App { at, act, fault: None }
+    };
+    vec![
+        Event::SignIn { at, user: 0 },
+        read(swarm),
+        Event::SignIn { at, user: 1 },
+        Event::SignIn { at, user: 0 },
+        read(swarm),
+        Event::SignIn { at, user: 2 },
+        Event::Sync { at, server: 0, fate: Fate::Fine, fault: None },
+    ]
 }
 
 /// Two servers behind one address.

@@ -58,12 +58,7 @@ impl<D: Doors> World<'_, D> {
                 self.read(book, (on, from % CHIP), said, (full, offset), fault)
             }
             Act::Delete { day: on, source: from, left } => {
-                let (number, from) = (convert::FIRST_DAY + i32::from(on), from % CHIP);
-                let left = left.map(|steps| (marked(steps, residue(book)), 0));
-                let deletion = Deletion { day: day(on), source: source(from), left: left.map(counts) };
-                self.change(book, &Change::Delete(deletion), fault, |truth| {
-                    truth.replica.delete(number, from, left, today)
-                })
+                self.delete(book, (on, from % CHIP), left, today, fault)
             }
             Act::Correct { day: on, source: from, to } => {
                 let (number, from) = (convert::FIRST_DAY + i32::from(on), from % CHIP);
@@ -195,6 +190,22 @@ impl<D: Doors> World<'_, D> {
                 truth.replica.read(number, from, steps, 0, true, None, today)?;
             }
             Ok(())
+        })
+    }
+
+    /// The platform reports a deletion to a book.
+    fn delete(
+        &mut self,
+        book: Book,
+        (on, from): (u8, u8),
+        left: Option<u32>,
+        today: i32,
+        fault: Option<Fault>,
+    ) -> Check {
+        let left = left.map(|steps| (marked(steps, residue(book)), 0));
+        let deletion = Deletion { day: day(on), source: source(from), left: left.map(counts) };
+        self.change(book, &Change::Delete(deletion), fault, |truth| {
+            truth.replica.delete(convert::FIRST_DAY + i32::from(on), from, left, today)
         })
     }
 

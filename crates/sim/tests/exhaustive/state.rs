@@ -26,8 +26,9 @@ pub(crate) fn rows(connection: &Connection) -> State {
             let values: Vec<String> = (0..columns)
                 .map(|at| format!("{:?}", row.get::<_, rusqlite::types::Value>(at).unwrap()))
                 .collect();
-            // How often the file was opened after a kill is nobody's fact.
-            if !(name == "meta" && values.iter().any(|value| value.contains("boots"))) {
+            // How often the file was opened after a kill, and what is still to be scrubbed, is nobody's fact.
+            let is_own = |value: &String| value.contains("boots") || value.contains("given_up:");
+            if !(name == "meta" && values.iter().any(is_own)) {
                 state.push(format!("{name}: {}", values.join(" ")));
             }
         }
