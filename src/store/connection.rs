@@ -130,7 +130,8 @@ fn read_only_or(error: Error, path: &Path) -> Error {
     }
 }
 
-/// Whether SQLite found commits in the WAL when it opened the file.
+/// Whether SQLite found commits in the WAL when it opened the file. It refuses a WAL that, or whose index, could only
+/// be opened read-only: the connection would keep it so for as long as it lives, whatever is allowed meanwhile.
 fn has_recovered(connection: &Connection) -> Result<bool> {
     // NOOP only counts the frames.
     let frames = connection.query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| row.get::<_, i64>(1));

@@ -116,13 +116,13 @@ fn anything(swarm: &mut Swarm, opens: bool) -> Event {
     if let Some(at) = event.process() {
         *at = 0;
     }
-    let kinds = match event {
+    let (kinds, meets) = match event {
         // What ends a server that is reached.
-        Event::Deliver { .. } if swarm.rng.bool() => &[FaultKind::Kill, FaultKind::Power],
-        _ => &FaultKind::ALL[..],
+        Event::Deliver { .. } => (&[FaultKind::Kill, FaultKind::Power][..], true),
+        _ => (&FaultKind::ALL[..], swarm.rng.bool()),
     };
     let kind = kinds[swarm.rng.usize(0..kinds.len())];
-    let fault = Some(swarm.fault_of(kind)).filter(|_| swarm.rng.bool());
+    let fault = Some(swarm.fault_of(kind)).filter(|_| meets);
     if let Some(slot) = event.fault() {
         *slot = fault;
     }
