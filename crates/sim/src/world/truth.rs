@@ -79,21 +79,17 @@ impl Truths {
         let mut against = None;
         match done {
             Ok(said) => {
-                let before = (!self.unflushed.is_empty()).then(|| self.states.clone());
-                self.states.retain_mut(|truth| match step(truth, Some(said)) {
-                    Ok(()) => true,
-                    Err(unlike) => {
-                        against.get_or_insert(unlike);
-                        false
-                    }
+                let before =
+                    (self.states.len() > 1 || !self.unflushed.is_empty()).then(|| self.states.clone());
+                let mut fitted = Vec::with_capacity(self.states.len());
+                self.states.retain_mut(|truth| {
+                    let fits =
+                        step(truth, Some(said)).map_err(|unlike| against.get_or_insert(unlike)).is_ok();
+                    fitted.push(fits);
+                    fits
                 });
-                let same = |(a, b): (&Truth, &Truth)| a.replica == b.replica && a.expect == b.expect;
-                let unwritten = |before: Vec<Truth>| {
-                    before.len() == self.states.len() && before.iter().zip(&self.states).all(same)
-                };
-                if before.is_some_and(|before| !unwritten(before)) {
-                    // A committed write flushes all that was written before it.
-                    self.unflushed.clear();
+                if let Some(before) = before {
+                    self.settle(before, &fitted);
                 }
             }
             Err(Failed::Refused(code)) => self.states.retain_mut(|truth| match step(truth, None) {
@@ -111,6 +107,18 @@ impl Truths {
             Err(Failed::Storage(_) | Failed::Crashed) => self.branch(|truth| step(truth, None).is_ok()),
         }
         if self.states.is_empty() { Err(told(against)) } else { Ok(()) }
+    }
+
+    /// After a call that went well in some states: what it wrote is flushed, and all that was written before it.
+    /// One that wrote nothing only excluded the states that do not fit, and a crash may bring those back.
+    fn settle(&mut self, before: Vec<Truth>, fitted: &[bool]) {
+        let same = |(a, b): (&Truth, &Truth)| a.replica == b.replica && a.expect == b.expect;
+        let (kept, excluded): (Vec<_>, Vec<_>) = before.into_iter().zip(fitted).partition(|(_, fits)| **fits);
+        if kept.iter().map(|(truth, _)| truth).zip(&self.states).all(same) {
+            self.unflushed.extend(excluded.into_iter().map(|(truth, _)| truth));
+        } else {
+            self.unflushed.clear();
+        }
     }
 
     /// Adds what each state becomes, where it can become it.
