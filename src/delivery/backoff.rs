@@ -25,7 +25,7 @@ pub(crate) fn retry_after_ms(seconds: i64) -> i64 {
 }
 
 /// Spreads a seed over all bits (the finaliser of splitmix64), since hosts hand in small numbers.
-fn mixed(seed: u64) -> u64 {
+pub(super) fn mixed(seed: u64) -> u64 {
     let mut z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -10,7 +10,7 @@ use super::hold::{Hold, Why};
 use super::outcome::{Answer, Follows, Identity, Outcome, follows};
 use super::policy::{
     BATCH_BYTES_MAX, BATCH_FACTS_MAX, FRUITLESS_RECEIPTS_MAX, LEASE_MS, PAUSE_MAX_MS, PENDING_AGE_MS,
-    PENDING_FACTS, PULL_AFTER_MS, PULL_DAILY_MS, SEAL_LEAD_MS, TRIGGER_GAP_MS,
+    PENDING_FACTS, PULL_AFTER_MS, PULL_DAILY_MS, SEAL_LEAD_MS, TICKET_CHANCE_BITS, TRIGGER_GAP_MS,
 };
 use crate::domain::canary;
 use crate::domain::code::{Code, Refusal};
@@ -250,7 +250,8 @@ impl Delivery {
             return Next::Stalled;
         }
         self.attempts += 1;
-        let ticket = self.first_ticket.saturating_add(self.attempts);
+        let chance = backoff::mixed(moment.seed) >> (u64::BITS - TICKET_CHANCE_BITS);
+        let ticket = self.first_ticket.saturating_add(self.attempts << TICKET_CHANCE_BITS | chance);
         self.in_flight = Some(InFlight { ticket, facts: facts.len(), only: only(&facts) });
         self.hold = Some(Hold::new(Why::Lease, now_ms, LEASE_MS));
         let since = self.watermark.unwrap_or(0);

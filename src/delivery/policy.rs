@@ -31,6 +31,9 @@ pub const PULL_AFTER_MS: i64 = 15 * 60_000;
 pub const PULL_DAILY_MS: i64 = 86_400_000;
 /// How long a flusher may hold the lease: a request's time-out of 60 s, after which nobody waits for it.
 pub const LEASE_MS: i64 = 60_000;
+/// Bits of a ticket that chance fills. Where a backup or a rebuilt file counts its batches anew, an answer to a batch of
+/// before passes for a new one's once in 65,536 times, and not each time.
+pub(crate) const TICKET_CHANCE_BITS: u32 = 16;
 /// How long a fact may wait before the host should ask: a ranking that lags a quarter of an hour is fair.
 pub const PENDING_AGE_MS: i64 = 15 * 60_000;
 /// How many facts may wait before the host should ask: six weeks of one source, as after an import.

@@ -545,6 +545,21 @@ fn a_server_that_is_restored_twice_within_a_minute_is_sent_everything_at_full_sp
 }
 
 #[test]
+fn an_answer_of_before_a_backup_is_not_taken_for_one_of_after() {
+    let mut phone = Phone::with_days(1);
+    let backup = phone.delivery.clone();
+    let before = phone.upload();
+    phone.delivery = backup;
+    let after = phone.upload();
+    assert_ne!(before.ticket, after.ticket);
+    let refusal = || Outcome::Reply { status: 413, retry_after_s: None, body: Body::Foreign };
+    let _ = phone.report_of(Some(before.ticket), refusal());
+    assert_eq!((phone.ledger.parked().len(), phone.ledger.pending_count()), (0, 1));
+    let _ = phone.report_of(Some(after.ticket), refusal());
+    assert_eq!((phone.ledger.parked().len(), phone.ledger.pending_count()), (1, 0));
+}
+
+#[test]
 fn late_receipts_never_say_that_delivery_is_stalled() {
     for tickets in [true, false] {
         let mut phone = Phone::new();

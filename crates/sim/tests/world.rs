@@ -296,9 +296,20 @@ const DAY_BEGINS_AMID_HEALING: &str = r#"{"config":{"store":"model","users":1,"d
         "fault":null}},
     {"pass":{"step":5}}]}"#;
 
+/// A phone that begins with another's empty backup, and hears what that other one had asked.
+const ANSWER_TO_ANOTHER_PHONE: &str = r#"{"config":{"store":"sqlite","users":1,"devices":[1],"handles":[0],
+    "servers":1,"rules":0,"server_rules":1,"tickets":true},"events":[
+    {"backup":{"at":0}},{"app":{"at":0,"act":"flush","fault":null}},
+    {"app":{"at":0,"act":{"read":{"day":0,"source":0,"recorded":0,"manual":0,"full":false,"zone":0}},
+        "fault":null}},
+    {"pass":{"step":11}},
+    {"sync":{"at":0,"server":1,"fate":"fine","fault":null}},
+    {"restore":{"at":0,"other_phone":true}},
+    {"app":{"at":0,"act":"flush","fault":{"kind":"torn","at":4,"image":0}}}]}"#;
+
 #[test]
 fn nothing_is_asked_that_was_not_promised() {
-    for schedule in [TRIGGER_COMES_BACK, DAY_BEGINS_AMID_HEALING] {
+    for schedule in [TRIGGER_COMES_BACK, DAY_BEGINS_AMID_HEALING, ANSWER_TO_ANOTHER_PHONE] {
         let schedule: Schedule = serde_json::from_str(schedule).unwrap();
         assert_eq!(Bench::default().run(&schedule).failure, None);
     }

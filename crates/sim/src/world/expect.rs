@@ -53,7 +53,8 @@ struct Hold {
 /// The batch that was handed out last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Sent {
-    ticket: Ticket,
+    /// `None` where the process died before anybody saw it: no answer names it.
+    ticket: Option<Ticket>,
     facts: usize,
     only: Option<Item>,
 }
@@ -253,12 +254,12 @@ impl Expect {
             // Within a day the order is free: the machine chose.
             only = item(&fact);
         }
-        // Where the process died nobody saw the ticket: tickets go on by one.
         let ticket = match said {
-            Some(Next::Upload(batch)) => batch.ticket,
-            _ => self.last_ticket + 1,
+            Some(Next::Upload(batch)) => Some(batch.ticket),
+            _ => None,
         };
-        self.ticket_before = std::mem::replace(&mut self.last_ticket, ticket);
+        self.ticket_before = self.last_ticket;
+        self.last_ticket = ticket.unwrap_or(self.last_ticket);
         self.sent = Some(Sent { ticket, facts, only });
         self.hold = Some(Hold { why: Why::Lease, from_ms: now_ms + MINUTE_MS, to_ms: now_ms + MINUTE_MS });
     }
@@ -361,7 +362,7 @@ impl Expect {
         said: Option<&Reported>,
     ) -> Result<(), Broken> {
         // An answer to a batch that is not the one under way.
-        let late = of.is_some_and(|ticket| self.sent.is_none_or(|sent| sent.ticket != ticket));
+        let late = of.is_some_and(|ticket| self.sent.is_none_or(|sent| sent.ticket != Some(ticket)));
         if self.identity.is_none() && (late || self.sent.is_none()) {
             // Nothing tells whose answer it is.
             return match said {
