@@ -16,8 +16,8 @@ use manbo_sim::world::{Extras, Failure, Invariant};
 
 /// Failures that are shrunk and told before a run is given up.
 const FAILURES_TOLD: usize = 3;
-/// Schedules between two lines of a soak: about ten seconds on SQLite, less in memory.
-const SCHEDULES_A_LINE: u64 = 20_000;
+/// Schedules between two lines of a soak: about a quarter of a minute on SQLite, less in memory.
+const SCHEDULES_A_LINE: u64 = 4_000;
 type Said = std::io::Result<ExitCode>;
 
 /// Does what is asked.
@@ -88,10 +88,12 @@ fn soak(args: &Args) -> Said {
         }
         let first_seed = args.first_seed + tally.schedules;
         let schedules = Some(SCHEDULES_A_LINE);
-        tally.merge(run_plan(Plan { first_seed, schedules, time: left, ..plan(args) }));
+        let part = run_plan(Plan { first_seed, schedules, time: left, ..plan(args) });
+        // At once: whoever ends a soak would lose the seed.
+        tell_failures(args, &part)?;
+        tally.merge(part);
         writeln!(std::io::stdout(), "{:>6} s: {tally}", begun.elapsed().as_secs())?;
     }
-    tell_failures(args, &tally)?;
     close(&tally, begun)
 }
 
