@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use manbo::delivery::{Answer, Batch, Body, Identity, Moment, Next, Outcome, Trigger};
+use manbo::delivery::{Answer, Batch, Body, Delivery, Identity, Moment, Next, Outcome, Ticket, Trigger};
 use manbo::{
     Code, Correction, CounterReading, Counts, Day, Deletion, Erased, Error, Fact, ImportError, IngestPolicy,
-    Now, Operation, Options, Reading, Receipt, Refused, Register, Reply, Result, Source, StepBook, Store,
+    Ledger, LevelRules, Now, Operation, Options, Reading, Receipt, Refused, Register, Reply, Result, Source,
+    StepBook, Store,
 };
 use manbo_sim::vfs::Disk;
 
@@ -191,6 +192,14 @@ fn upload(next: &Next) -> usize {
     }
 }
 
+/// What a host keeps beside its request: the ticket of the first batch that a book gives out at `at(4, 1)`.
+fn first_ticket() -> Ticket {
+    match Delivery::default().next(&Ledger::new(LevelRules::default()), at(4, 1)) {
+        Next::Upload(batch) => batch.ticket,
+        other => panic!("no batch but {other:?}"),
+    }
+}
+
 /// What the server says of the first batch: one taken, one refused, one outrun, and one of its own.
 fn first_receipt() -> Outcome {
     let receipt = Receipt {
@@ -212,7 +221,7 @@ pub(crate) fn delivery() -> Scenario {
         }),
         Step::of("grow in flight", |hands| record(hands, 2, 12_500)),
         Step::of("receipt", |hands| {
-            let reported = hands.book().report_delivery(Some(1), &first_receipt(), at(4, 2))?;
+            let reported = hands.book().report_delivery(Some(first_ticket()), &first_receipt(), at(4, 2))?;
             assert_eq!(reported.notices.len(), 1, "parked");
             Ok(())
         }),
@@ -223,7 +232,7 @@ pub(crate) fn delivery() -> Scenario {
             Ok(())
         }),
         Step::of("no network", |hands| {
-            hands.book().report_delivery(Some(2), &Outcome::Network, at(4, 4)).map(drop)
+            hands.book().report_delivery(None, &Outcome::Network, at(4, 4)).map(drop)
         }),
         Step::of("wait", |hands| {
             assert!(matches!(hands.book().next_delivery(at(4, 5))?, Next::Wait { .. }));
@@ -266,7 +275,13 @@ fn erased_elsewhere(disk: &Disk) {
     disk.with(|| {
         let mut book = open(&options());
         assert_eq!(upload(&book.next_delivery(at(4, 1)).unwrap()), 5);
-        assert!(!book.report_delivery(Some(1), &first_receipt(), at(4, 2)).unwrap().changes.is_empty());
+        assert!(
+            !book
+                .report_delivery(Some(first_ticket()), &first_receipt(), at(4, 2))
+                .unwrap()
+                .changes
+                .is_empty()
+        );
         book.suspend().unwrap();
     });
 }
@@ -384,7 +399,7 @@ pub(crate) fn two() -> Scenario {
         }),
         widget("the widget attends", |hands| hands.widget().attend(day(4), on(4))),
         Step::of("receipt", |hands| {
-            hands.book().report_delivery(Some(1), &first_receipt(), at(4, 3)).map(drop)
+            hands.book().report_delivery(Some(first_ticket()), &first_receipt(), at(4, 3)).map(drop)
         }),
         widget("suspend the widget", |hands| hands.widget().suspend()),
         Step::of("record again", |hands| record(hands, 4, 3_000)),
