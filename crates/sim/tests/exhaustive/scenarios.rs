@@ -192,12 +192,15 @@ fn upload(next: &Next) -> usize {
     }
 }
 
-/// What a host keeps beside its request: the ticket of the first batch that a book gives out at `at(4, 1)`.
-fn first_ticket() -> Ticket {
-    match Delivery::default().next(&Ledger::new(LevelRules::default()), at(4, 1)) {
+/// What a host keeps beside its request: the ticket of the last of the batches that a book gives out at these seeds.
+fn ticket(seeds: &[u64]) -> Ticket {
+    let (mut machine, ledger) = (Delivery::default(), Ledger::new(LevelRules::default()));
+    let give = |(day, seed): (u32, &u64)| match machine.next(&ledger, at(day, *seed)) {
         Next::Upload(batch) => batch.ticket,
         other => panic!("no batch but {other:?}"),
-    }
+    };
+    // Another day each time: the lease of the batch before is over.
+    (4..).zip(seeds).map(give).last().unwrap()
 }
 
 /// What the server says of the first batch: one taken, one refused, one outrun, and one of its own.
@@ -221,7 +224,7 @@ pub(crate) fn delivery() -> Scenario {
         }),
         Step::of("grow in flight", |hands| record(hands, 2, 12_500)),
         Step::of("receipt", |hands| {
-            let reported = hands.book().report_delivery(Some(first_ticket()), &first_receipt(), at(4, 2))?;
+            let reported = hands.book().report_delivery(Some(ticket(&[1])), &first_receipt(), at(4, 2))?;
             assert_eq!(reported.notices.len(), 1, "parked");
             Ok(())
         }),
@@ -232,7 +235,7 @@ pub(crate) fn delivery() -> Scenario {
             Ok(())
         }),
         Step::of("no network", |hands| {
-            hands.book().report_delivery(None, &Outcome::Network, at(4, 4)).map(drop)
+            hands.book().report_delivery(Some(ticket(&[1, 3])), &Outcome::Network, at(4, 4)).map(drop)
         }),
         Step::of("wait", |hands| {
             assert!(matches!(hands.book().next_delivery(at(4, 5))?, Next::Wait { .. }));
@@ -240,7 +243,12 @@ pub(crate) fn delivery() -> Scenario {
         }),
         Step::of("retry", |hands| hands.book().retry(&cell(3, "phone", 3_000), on(4))),
         Step::of("health", |hands| {
-            assert_eq!(hands.book().delivery_health(on(4))?.pending, 3);
+            let health = hands.book().delivery_health(on(4))?;
+            assert_eq!(
+                (health.pending, health.failures),
+                (3, 1),
+                "the second batch failed, and nothing is gone"
+            );
             Ok(())
         }),
     ];
@@ -276,11 +284,7 @@ fn erased_elsewhere(disk: &Disk) {
         let mut book = open(&options());
         assert_eq!(upload(&book.next_delivery(at(4, 1)).unwrap()), 5);
         assert!(
-            !book
-                .report_delivery(Some(first_ticket()), &first_receipt(), at(4, 2))
-                .unwrap()
-                .changes
-                .is_empty()
+            !book.report_delivery(Some(ticket(&[1])), &first_receipt(), at(4, 2)).unwrap().changes.is_empty()
         );
         book.suspend().unwrap();
     });
@@ -399,7 +403,7 @@ pub(crate) fn two() -> Scenario {
         }),
         widget("the widget attends", |hands| hands.widget().attend(day(4), on(4))),
         Step::of("receipt", |hands| {
-            hands.book().report_delivery(Some(first_ticket()), &first_receipt(), at(4, 3)).map(drop)
+            hands.book().report_delivery(Some(ticket(&[1])), &first_receipt(), at(4, 3)).map(drop)
         }),
         widget("suspend the widget", |hands| hands.widget().suspend()),
         Step::of("record again", |hands| record(hands, 4, 3_000)),
